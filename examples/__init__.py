@@ -1,0 +1,1 @@
+"""The bundled kernels, importable as ``wrapperkernel.examples``."""

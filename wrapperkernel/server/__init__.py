@@ -1,0 +1,1 @@
+"""The process around a kernel: sockets, threads, signals and the command line."""
