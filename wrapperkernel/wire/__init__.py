@@ -1,1 +1,23 @@
-"""Frames and messages: the wire format of the Jupyter protocol, without I/O."""
+"""Messages of the Jupyter protocol as data: JSON, signatures, frames.
+
+Refuses to know sockets, threads and what a kernel is; imports nothing else of this package.
+"""
+
+from .encoding import decode, encode
+from .message import PROTOCOL_VERSION, Buffer, Message
+from .replay import ReplayGuard
+from .session import Session, WireError
+from .signature import Signer, UnknownScheme
+
+__all__ = [
+    "PROTOCOL_VERSION",
+    "Buffer",
+    "Message",
+    "ReplayGuard",
+    "Session",
+    "Signer",
+    "UnknownScheme",
+    "WireError",
+    "decode",
+    "encode",
+]
