@@ -2,7 +2,8 @@
 
 A row's ID stands in the mark of the test that shows it, `@pytest.mark.row("S2")`; docs/protocol.md says how
 rows are shown. The levels: MUST and SHOULD as the specification says them; CLIENTS, where the specification
-is silent and a client in wide use depends on it; MAY, what a kernel is free to leave out.
+is silent and a client in wide use depends on it; MAY, what a kernel is free to leave out; - where the text
+describes without a level.
 This file knows no test and no code of the library.
 """
 
@@ -19,7 +20,7 @@ class Row(NamedTuple):
     title: str
 
 
-MUST, SHOULD, CLIENTS, MAY = "MUST", "SHOULD", "CLIENTS", "MAY"
+MUST, SHOULD, CLIENTS, MAY, UNGRADED = "MUST", "SHOULD", "CLIENTS", "MAY", "-"
 
 ROWS = {
     row.id: row
@@ -131,17 +132,17 @@ ROWS = {
         Row("T12", MAY, "usage_request"),
         Row("T13", SHOULD, "control requests one at a time, in order"),
         # iopub
-        Row("I1", "", "status: busy, idle, and starting once"),
-        Row("I2", "", "iopub_welcome for each subscription"),
-        Row("I3", "", "streams in the order written, no code point split"),
-        Row("I4", "", "the first bytes at once, the rest in few messages"),
-        Row("I5", "", "display_data: MIME bundles as frontends read them"),
-        Row("I6", "", "update_display_data changes every display of its id"),
-        Row("I7", "", "clear_output always says wait"),
-        Row("I8", "", "error, execute_input, execute_result"),
-        Row("I9", "", "debug_event"),
-        Row("I10", "", "comm messages from the kernel"),
-        Row("I11", "", "publishing never raises into a hook, whenever and wherever it is done"),
+        Row("I1", UNGRADED, "status: busy, idle, and starting once"),
+        Row("I2", UNGRADED, "iopub_welcome for each subscription"),
+        Row("I3", UNGRADED, "streams in the order written, no code point split"),
+        Row("I4", UNGRADED, "the first bytes at once, the rest in few messages"),
+        Row("I5", UNGRADED, "display_data: MIME bundles as frontends read them"),
+        Row("I6", UNGRADED, "update_display_data changes every display of its id"),
+        Row("I7", UNGRADED, "clear_output always says wait"),
+        Row("I8", UNGRADED, "error, execute_input, execute_result"),
+        Row("I9", UNGRADED, "debug_event"),
+        Row("I10", UNGRADED, "comm messages from the kernel"),
+        Row("I11", UNGRADED, "publishing never raises into a hook, whenever and wherever it is done"),
         # stdin
         Row("N1", MUST, "a cell that may not ask is told so"),
         Row("N2", MUST, "only the client that asked for the cell is asked"),
@@ -160,11 +161,11 @@ ROWS = {
         Row("O9", SHOULD, "no orphans after SIGKILL"),
         Row("O10", SHOULD, "any directory, any locale, a home that is read-only or missing"),
         # Kernelspecs
-        Row("K1", "", "names and fields of a kernelspec"),
-        Row("K2", "", "kernel_protocol_version and metadata, as practice has them"),
-        Row("K3", "", "argv as jupyter_client formats it"),
-        Row("K4", "", "the four targets of an installation"),
-        Row("K5", "", "an interrupted installation leaves the old kernelspec whole"),
-        Row("K6", "", "logos"),
+        Row("K1", UNGRADED, "names and fields of a kernelspec"),
+        Row("K2", UNGRADED, "kernel_protocol_version and metadata, as practice has them"),
+        Row("K3", UNGRADED, "argv as jupyter_client formats it"),
+        Row("K4", UNGRADED, "the four targets of an installation"),
+        Row("K5", UNGRADED, "an interrupted installation leaves the old kernelspec whole"),
+        Row("K6", UNGRADED, "logos"),
     )
 }
