@@ -60,6 +60,7 @@ class ConnectionInfo:
         0. Warns when other users may read or write the file. Raises ConnectionFileError.
         """
         document = _load(path)
+        _warn_if_open_to_others(path)
         try:
             return _parse(document)
         except ConnectionFileError as error:
@@ -85,6 +86,7 @@ class ConnectionInfo:
         path = os.path.realpath(path)  # os.replace would put a file in the place of a link
         document = _load(path) | self._port_entries()
         unfinished = os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.{os.getpid()}")
+        remove_if_there(unfinished)  # of a killed process that had our number
         try:
             _write_private(unfinished, document)
             os.replace(unfinished, path)
@@ -105,6 +107,7 @@ class ConnectionInfo:
             "key": self.key.decode(),
             "transport": self.transport,
             "signature_scheme": self.signature_scheme,
+            **self._curve_entries(),
             **self.extra,
         }
         try:
@@ -120,6 +123,14 @@ class ConnectionInfo:
     def _port_entries(self) -> dict[str, int]:
         return {key: self.ports[channel] for key, channel in _PORT_KEYS.items()}
 
+    def _curve_entries(self) -> dict[str, str]:
+        if not self.curve_secretkey:
+            return {}
+        return {
+            "curve_publickey": self.curve_publickey.decode(),
+            "curve_secretkey": self.curve_secretkey.decode(),
+        }
+
 
 def _interface(ip: str) -> str:
     """Turn the file's `ip` into what zmq binds tcp to; zmq resolves no names when it binds."""
@@ -134,10 +145,8 @@ def _interface(ip: str) -> str:
 
 
 def _load(path: str) -> dict[str, Any]:
-    """Return the JSON object in `path`, and warn when it is open to other users."""
     try:
         with open(path, "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
             text = file.read()
     except OSError as error:
         raise ConnectionFileError(f"cannot read the connection file {path}: {error.strerror}") from None
@@ -147,22 +156,29 @@ def _load(path: str) -> dict[str, Any]:
         document = None
     if not isinstance(document, dict):
         raise ConnectionFileError(f"connection file {path} does not hold a JSON object")
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        logging.getLogger("wrapperkernel.server").warning(
-            "connection file %s may be read or written by other users (mode %o): "
-            "whoever has its key can run code as you",
-            path,
-            stat.S_IMODE(mode),
-        )
     return document
 
 
+def _warn_if_open_to_others(path: str) -> None:
+    mode = stat.S_IMODE(os.stat(path).st_mode)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        logging.getLogger("wrapperkernel.server").warning(
+            "other users may read or write the connection file %s (mode %o); who has its key runs code as you",
+            path,
+            mode,
+        )
+
+
 def _write_private(path: str, document: Mapping[str, Any]) -> None:
-    """Create `path`, which must not exist, readable and writable by the user alone from its first moment."""
+    """Create `path`, which must not exist, open to the user alone from its first moment; whole or not at all."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        os.fchmod(descriptor, 0o600)  # an odd umask may have taken the user's own rights away
-        json.dump(document, file, indent=2)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(descriptor, 0o600)  # an odd umask may have taken the user's own rights away
+            json.dump(document, file, indent=2)
+    except OSError:
+        remove_if_there(path)
+        raise
 
 
 def _create_numbered(stem: str, document: Mapping[str, Any]) -> str:

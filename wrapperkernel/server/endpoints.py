@@ -14,7 +14,7 @@ import stat
 
 import zmq
 
-from .connection import Channel, ConnectionInfo, remove_if_there
+from .connection import Channel, ConnectionFileError, ConnectionInfo, remove_if_there
 
 _REASONS = {
     errno.EADDRINUSE: "another process uses it",
@@ -50,12 +50,10 @@ class Endpoints:
     def bind(self, socket: zmq.Socket[bytes], channel: Channel) -> int:
         """Bind `socket` as `channel`, encrypted when the file has curve keys, and return its port.
 
-        A port of 0 is chosen here. Raises BindError, and then has left nothing behind.
+        A port of 0 is chosen here. Raises BindError, and ConnectionFileError for keys that cannot be used.
         """
         if self.info.curve_secretkey:
-            socket.curve_secretkey = self.info.curve_secretkey
-            socket.curve_publickey = self.info.curve_publickey
-            socket.curve_server = True
+            self._encrypt(socket)
         bind = self._bind_ipc if self.info.transport == "ipc" else self._bind_tcp
         port = bind(socket, channel)
         self.info = self.info.with_ports({channel: port})
@@ -85,6 +83,19 @@ class Endpoints:
         while self._made:
             remove_if_there(self._made.pop())
 
+    def _encrypt(self, socket: zmq.Socket[bytes]) -> None:
+        """Let in those alone who have the keys of the connection file. Works on sockets not bound yet."""
+        public, secret = self.info.curve_publickey, self.info.curve_secretkey
+        if not zmq.has("curve"):
+            raise ConnectionFileError("the connection file asks for encryption, which this libzmq cannot do")
+        if not _belong_together(public, secret):  # else every client would wait for ever
+            raise ConnectionFileError(
+                "curve_publickey and curve_secretkey of the connection file are no pair"
+            )
+        socket.curve_secretkey = secret
+        socket.curve_publickey = public
+        socket.curve_server = True
+
     def _bind_tcp(self, socket: zmq.Socket[bytes], channel: Channel) -> int:
         endpoint = self.info.endpoint(channel)
         socket.ipv6 = endpoint.startswith("tcp://[")
@@ -97,8 +108,8 @@ class Endpoints:
     def _bind_ipc(self, socket: zmq.Socket[bytes], channel: Channel) -> int:
         """Bind to the path of the given number, or of the smallest number that no file has.
 
-        libzmq itself would unlink whatever is at the path: another kernel's socket, a user's file. So the path
-        is claimed here, which the system refuses when it exists, and libzmq gets the listening descriptor.
+        libzmq itself would unlink whatever is at the path: another kernel's socket, a user's file. So the
+        path is claimed here, which the system refuses if it exists, and libzmq gets what listens there.
         """
         given = self.info.ports[channel]
         for port in (given,) if given else itertools.count(1):
@@ -123,6 +134,13 @@ class Endpoints:
                 listener.detach()
             return port
         raise AssertionError("unreachable")
+
+
+def _belong_together(public: bytes, secret: bytes) -> bool:
+    try:
+        return zmq.curve_public(secret) == public
+    except (zmq.ZMQError, ValueError):
+        return False
 
 
 def _listen(path: str) -> unix.socket:
