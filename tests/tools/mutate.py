@@ -67,6 +67,8 @@ class Copy:
             "-x",
             "-p",
             "no:cacheprovider",
+            "-o",
+            "faulthandler_timeout=120",
             f"--results={results}",
         ]
         try:
