@@ -133,11 +133,9 @@ class ConnectionInfo:
 
 
 def _interface(ip: str) -> str:
-    """Turn the file's `ip` into what zmq binds tcp to; zmq resolves no names when it binds."""
+    """Turn the file's `ip` into zmq's notation: every interface in numbers, IPv6 in brackets."""
     if ip == "*":
         return "0.0.0.0"
-    if ip == "localhost":
-        return "127.0.0.1"
     return f"[{ip}]" if ":" in ip and not ip.startswith("[") else ip
 
 
@@ -160,17 +158,20 @@ def _load(path: str) -> dict[str, Any]:
 
 
 def _warn_if_open_to_others(path: str) -> None:
-    mode = stat.S_IMODE(os.stat(path).st_mode)
+    try:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return  # just read, now gone: nobody can read it any more
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         logging.getLogger("wrapperkernel.server").warning(
-            "other users may read or write the connection file %s (mode %o); who has its key runs code as you",
+            "other users may read or write connection file %s (mode %o); who has its key runs code as you",
             path,
             mode,
         )
 
 
 def _write_private(path: str, document: Mapping[str, Any]) -> None:
-    """Create `path`, which must not exist, open to the user alone from its first moment; whole or not at all."""
+    """Create `path`, which must not exist, whole or not at all, and open to the user alone from the start."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
@@ -218,7 +219,7 @@ def _parse(document: dict[str, Any]) -> ConnectionInfo:
     publickey, secretkey = _curve_keys(document)
     return ConnectionInfo(
         transport=transport,
-        ip=_text(document, "ip", "127.0.0.1"),
+        ip=_ip(document, transport),
         ports={channel: _port(document, key, transport) for key, channel in _PORT_KEYS.items()},
         key=_text(document, "key", "").encode(),
         signature_scheme=_text(document, "signature_scheme", "hmac-sha256"),
@@ -228,10 +229,21 @@ def _parse(document: dict[str, Any]) -> ConnectionInfo:
     )
 
 
+def _ip(document: Mapping[str, Any], transport: str) -> str:
+    ip = _text(document, "ip", "127.0.0.1")
+    if not ip.isprintable() or not ip:
+        raise ConnectionFileError(f"ip {ip!r} is no address")
+    if transport == "ipc" and ip.startswith("@"):
+        raise ConnectionFileError(f"ip {ip!r} is an abstract address, and not the beginning of a path")
+    return ip
+
+
 def _text(document: Mapping[str, Any], key: str, default: str) -> str:
     value = document.get(key, default)
     if not isinstance(value, str):
         raise ConnectionFileError(f"{key} must be a string, not {type(value).__name__}")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ConnectionFileError(f"{key} has half a surrogate pair in it")
     return value
 
 

@@ -19,7 +19,7 @@ from .connection import Channel, ConnectionFileError, ConnectionInfo, remove_if_
 _REASONS = {
     errno.EADDRINUSE: "another process uses it",
     errno.EADDRNOTAVAIL: "this machine has no such address",
-    errno.ENODEV: "this machine has no such address (names are not looked up)",
+    errno.ENODEV: "this machine has no such address",
     errno.EACCES: "permission denied",
 }
 
