@@ -7,7 +7,6 @@ bind into one sentence. Knows no message and no channel's purpose. Called from t
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import socket as unix
 import stat
@@ -68,7 +67,7 @@ class Endpoints:
             from jupyter_core.paths import jupyter_runtime_dir  # dear, and not needed with -f
 
             self.path = self.info.create_file(jupyter_runtime_dir())
-            self._made.append(self.path)
+            self._made.append(os.path.abspath(self.path))
         elif self.info.ports != self._asked:
             self.info.write_merged(self.path)
         return self.path
@@ -112,28 +111,28 @@ class Endpoints:
         path is claimed here, which the system refuses if it exists, and libzmq gets what listens there.
         """
         given = self.info.ports[channel]
-        for port in (given,) if given else itertools.count(1):
+        port = given or 1
+        while True:
             endpoint = self.info.with_ports({channel: port}).endpoint(channel)
             path = endpoint.removeprefix("ipc://")
             if len(os.fsencode(path)) > zmq.IPC_PATH_MAX_LEN:
-                raise BindError(
-                    channel, endpoint, f"a socket's path has at most {zmq.IPC_PATH_MAX_LEN} bytes"
-                )
+                reason = f"a socket's path has at most {zmq.IPC_PATH_MAX_LEN} bytes"
+                raise BindError(channel, endpoint, reason)
             if given:
                 _remove_abandoned(path)
             try:
                 listener = _listen(path)
+                break
             except OSError as error:
-                if error.errno == errno.EADDRINUSE and not given:
-                    continue
-                raise BindError(channel, endpoint, _reason(error.errno)) from None
-            self._made.append(os.path.abspath(path))  # users' code may change the working directory
-            with listener:
-                socket.setsockopt(zmq.USE_FD, listener.fileno())
-                socket.bind(endpoint)
-                listener.detach()
-            return port
-        raise AssertionError("unreachable")
+                if given or error.errno != errno.EADDRINUSE:
+                    raise BindError(channel, endpoint, _reason(error.errno)) from None
+            port += 1
+        self._made.append(os.path.abspath(path))  # users' code may change the working directory
+        with listener:
+            socket.setsockopt(zmq.USE_FD, listener.fileno())
+            socket.bind(endpoint)
+            listener.detach()  # libzmq closes it
+        return port
 
 
 def _belong_together(public: bytes, secret: bytes) -> bool:
@@ -148,8 +147,12 @@ def _listen(path: str) -> unix.socket:
     listener = unix.socket(unix.AF_UNIX, unix.SOCK_STREAM)
     try:
         listener.bind(path)
-        os.chmod(path, 0o600)  # before anyone can connect
-        listener.listen(128)
+        try:
+            os.chmod(path, 0o600)  # before anyone can connect
+            listener.listen(128)
+        except OSError:
+            remove_if_there(path)
+            raise
     except OSError:
         listener.close()
         raise
