@@ -2,16 +2,16 @@
 
 Refuses to know what the values mean.
 
-There are two paths. The exact one is made of the standard library and decides what every value
-becomes. The fast one is orjson, where installed: it does what it does the same way, and whatever
-it refuses goes the exact way. So a kernel behaves alike with and without orjson.
+There are two paths. The exact one is made of the standard library and decides what every value becomes.
+The fast one is orjson, where installed: it agrees on what it takes, and whatever it refuses goes the
+exact way. So a kernel behaves alike with and without orjson.
 """
 
 from __future__ import annotations
 
 import json
 from binascii import b2a_base64
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time
 from enum import Enum
 from math import isfinite
@@ -33,6 +33,48 @@ DEEPEST = 200
 _DIGITS = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
 _LONG_NUMBER = b"0" * 19
 
+_OPTIONS = (
+    0
+    if orjson is None
+    else orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
+
+
+def encode(value: Any) -> bytes:
+    """Write a value as JSON in UTF-8.
+
+    Tuples, sets and other collections become arrays, keys text by ``str``, bytes base64 without newlines,
+    dates ISO-8601 (a datetime in UTC with ``Z``; one without a zone is local time), enumerations their value,
+    NaN and the infinities null, half a surrogate pair U+FFFD; integers stay exact at any length.
+    Raises TypeError for what has no form in JSON, ValueError for keys that collide and for values too deep.
+
+    PROTOCOL W5-W7.
+    """
+    if orjson is None:
+        return encode_exactly(value)
+    try:
+        return orjson.dumps(value, _simpler, _OPTIONS)
+    except TypeError:  # surrogates, long integers, keys that are not text, …
+        return encode_exactly(value)
+
+
+def decode(raw: Buffer) -> Any:
+    """Read JSON in UTF-8.
+
+    Bytes that are not UTF-8 (jupyter_client sends such for half a surrogate pair) and escapes of half a
+    pair become U+FFFD; integers are exact at any length. Raises ValueError for what is not JSON (NaN and the
+    infinities are not), numbers too large for a float, and what is nested deeper than ``DEEPEST`` levels.
+    """
+    raw = bytes(raw)
+    if orjson is None or _LONG_NUMBER in raw.translate(_DIGITS):
+        return decode_exactly(raw)
+    try:
+        value = orjson.loads(raw)
+    except ValueError:  # half a surrogate pair, not UTF-8, or not JSON
+        return decode_exactly(raw)
+    _refuse_deep(value, raw)
+    return value
+
 
 # --- The exact path ---
 
@@ -49,7 +91,7 @@ def decode_exactly(raw: Buffer) -> Any:
     """Read JSON with the standard library alone; see ``decode``."""
     raw = bytes(raw)
     try:
-        text = raw.decode()
+        text = raw.decode(errors="replace")
         value = _DECODER.decode(text)
     except RecursionError:
         raise ValueError(f"nested deeper than {DEEPEST} levels") from None
@@ -91,7 +133,7 @@ def _simpler(value: Any) -> Any:
     if isinstance(value, bytes | bytearray | memoryview):
         return b2a_base64(bytes(value), newline=False).decode("ascii")
     if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+        return _utc(value)
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, str):
@@ -120,6 +162,15 @@ def _simpler_stranger(value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _utc(moment: datetime) -> str:
+    """Return a moment as ISO-8601 in UTC; without a zone it is local time."""
+    try:
+        moment = moment.astimezone(UTC)
+    except (OverflowError, ValueError):  # within hours of the year 1 or 9999
+        raise ValueError("a date that has no form in UTC") from None
+    return moment.replace(tzinfo=None).isoformat() + "Z"
 
 
 def _key(key: Any) -> str:
@@ -169,57 +220,3 @@ def _refuse_constant(name: str) -> NoReturn:
 # One of each for all messages: json.dumps and json.loads with options make a new one for each call.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
 _DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant)
-
-
-# --- The fast path ---
-
-
-def encode_fast(value: Any) -> bytes:
-    """Write a value as JSON with orjson as far as it goes; see ``encode``."""
-    try:
-        return orjson.dumps(value, _simpler, _OPTIONS)
-    except TypeError:  # surrogates, long integers, keys that are not text, …
-        return encode_exactly(value)
-
-
-def decode_fast(raw: Buffer) -> Any:
-    """Read JSON with orjson as far as it goes; see ``decode``."""
-    raw = bytes(raw)
-    if _LONG_NUMBER in raw.translate(_DIGITS):
-        return decode_exactly(raw)
-    try:
-        value = orjson.loads(raw)
-    except ValueError:  # not JSON, or half a surrogate pair
-        return decode_exactly(raw)
-    _refuse_deep(value, raw)
-    return value
-
-
-# --- The path taken ---
-
-
-encode: Callable[[Any], bytes]
-"""Write a value as JSON in UTF-8.
-
-Tuples, sets and other collections become arrays, keys become text by ``str``, bytes base64 without newlines,
-dates ISO-8601 (a datetime in UTC, with ``Z``; one without a zone is local time), enumerations their value,
-NaN and the infinities null, half a surrogate pair U+FFFD; integers stay exact at any length.
-Raises TypeError for what has no form in JSON, ValueError for keys that collide and for values too deep.
-
-PROTOCOL W5-W7.
-"""
-
-decode: Callable[[Buffer], Any]
-"""Read JSON in UTF-8.
-
-Half a surrogate pair becomes U+FFFD; integers are exact at any length. Raises ValueError for what is not
-JSON (NaN and the infinities are not), not UTF-8, or nested deeper than ``DEEPEST`` levels.
-"""
-
-if orjson is None:
-    encode, decode = encode_exactly, decode_exactly
-else:
-    _OPTIONS = (
-        orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
-    )
-    encode, decode = encode_fast, decode_fast
