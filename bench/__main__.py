@@ -23,7 +23,7 @@ from bench import kernels, profile, report
 from bench.client import NoAnswer, NotUnderstood
 from bench.environments import ROOT, install_peers, install_project, versions
 from bench.kernels import Contestant
-from bench.measures import FULL, MEASURES, QUICK, Effort, Sample, imports, say, visit, visit_floods
+from bench.measures import FULL, MEASURES, QUICK, Effort, Sample, imports, visit, visit_floods
 from bench.report import Target
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -123,6 +123,11 @@ def describe(python: Path, peers: Path, effort: Effort) -> str:
         f"{effort.rounds} rounds, {effort.long_rounds} of them with idle times and floods, "
         f"{effort.cells} cells one by one in each."
     )
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal, without touching what is printed for the docs."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def main() -> int:

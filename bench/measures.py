@@ -7,7 +7,6 @@ Nothing is compared or printed here.
 from __future__ import annotations
 
 import statistics
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -188,8 +187,3 @@ def _printed(client: Client, code: str) -> str:
 def _text(client: Client, published: list[list[bytes]]) -> str:
     answers = [client.read(frames) for frames in published]
     return "".join(each.content["text"] for each in answers if each.msg_type == "stream")
-
-
-def say(text: str) -> None:
-    """Tell the person at the terminal, without touching what is printed for the docs."""
-    print(text, file=sys.stderr, flush=True)
