@@ -1,4 +1,4 @@
-"""The marks of the tests against the table of rows: nothing missing, nothing stale (make protocol: results)."""
+"""The marks of the tests against the table of rows: nothing missing, nothing stale."""
 
 from __future__ import annotations
 
