@@ -27,6 +27,10 @@ class Backlog:
         """Return how many messages wait."""
         return len(self._messages)
 
+    def holds(self, parent: str) -> bool:
+        """Tell whether a message with this parent waits."""
+        return parent in self._by_parent
+
     def put(self, message: Message) -> None:
         """Add the message that arrived last."""
         self._messages[self._arrivals] = message

@@ -99,16 +99,17 @@ def _parent_complaints(request: Message, messages: Sequence[Message]) -> Iterato
     for message in messages:
         parent = message["parent_header"]
         if parent != header:
-            names = sorted(name for name in {*parent, *header} if parent.get(name) != header.get(name))
-            yield f"the parent of {_type_of(message)} is not the header of the request: {', '.join(names)} differ"
+            names = [name for name in sorted({*parent, *header}) if parent.get(name) != header.get(name)]
+            yield f"the parent of {_type_of(message)} is not the request's header: {', '.join(names)} differ"
 
 
 def _execute_complaints(
     request: Message, replies: Sequence[Message], iopub: Sequence[Message]
 ) -> Iterator[str]:
     types = [_type_of(message) for message in iopub]
+    inputs = [message["content"] for message in iopub if _type_of(message) == "execute_input"]
+    errors = [message["content"] for message in iopub if _type_of(message) == "error"]
     first_output = next((index for index, name in enumerate(types) if name in OUTPUT), None)
-    inputs = [message for message in iopub if _type_of(message) == "execute_input"]
     if request["content"].get("silent") is True:
         if inputs or first_output is not None:
             yield f"a silent request published {sorted({'execute_input', *OUTPUT} & set(types))}"
@@ -116,18 +117,12 @@ def _execute_complaints(
         yield f"{types[first_output]} came before execute_input"
     if len(inputs) > 1:
         yield f"expected one execute_input at most, got {len(inputs)}"
-    if len(replies) != 1:
-        return
-    reply = replies[0]["content"]
-    for message in inputs:
-        if message["content"].get("execution_count") != reply.get("execution_count"):
-            yield (
-                f"execute_input counts {message['content'].get('execution_count')}, "
-                f"execute_reply {reply.get('execution_count')}"
-            )
-    yield from _error_complaints(
-        reply, [message["content"] for message in iopub if _type_of(message) == "error"], bool(inputs)
-    )
+    for reply in (message["content"] for message in replies):
+        count = reply.get("execution_count")
+        for shown in inputs:
+            if shown.get("execution_count") != count:
+                yield f"execute_input counts {shown.get('execution_count')}, execute_reply {count}"
+        yield from _error_complaints(reply, errors, bool(inputs))
 
 
 def _error_complaints(reply: Message, errors: Sequence[Message], ran: bool) -> Iterator[str]:

@@ -1,18 +1,18 @@
 """Start a kernel's process for a test, and never leave one behind.
 
-Knows connection files, signals and /proc; knows no message. Linux is the reference: `KernelProcess.children` is
-empty elsewhere.
+Knows connection files, signals and /proc; knows no message. Linux is the reference: `KernelProcess.children`
+is empty elsewhere.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .client import KernelClient, NothingCame, default_limit
+from .client import KernelClient
+from .waiting import NothingCame, default_limit
 
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 
@@ -50,10 +51,10 @@ class KernelProcess:
         self._directory: Path | None = None
         self._template = list(argv)
         self._settings = dict(connection or {})
-        self._env = {key: value for key, value in _environment(env or {}).items() if value is not None}
+        self._env = {**os.environ, "JPY_PARENT_PID": str(os.getpid()), **(env or {})}
         self._cwd = cwd
         self._popen: subprocess.Popen[bytes] | None = None
-        self._left: dict[int, str] = {}
+        self._mark = f"WRAPPERKERNEL_TEST_KERNEL={secrets.token_hex(8)}"
 
     # ---- starting and ending ---------------------------------------------------------------------------
 
@@ -69,7 +70,10 @@ class KernelProcess:
         return self
 
     def restart(self) -> None:
-        """Wait for the end of the process and start it again with the same connection file, as managers do."""
+        """Wait for the end of the process and start it again with the same connection file, as managers do.
+
+        A client that was connected may go on; its `KernelClient.wait_ready` is for fresh ones.
+        """
         self.wait()
         self._spawn()
 
@@ -147,8 +151,12 @@ class KernelProcess:
         return f"{' '.join(self.argv)} {state}; its stderr:\n{self.stderr[-4000:] or '(nothing)'}"
 
     def children(self) -> list[int]:
-        """Return the process ids of everything that the process has started and that lives (Linux)."""
-        return [pid for pid, _ in _descendants(self.pid)]
+        """Return the process ids of everything that the kernel has started and that lives (Linux).
+
+        Also what has outlived the kernel, and what is in a session of its own: it is known by a variable in
+        its environment, unless that was emptied on purpose.
+        """
+        return sorted(pid for pid in _descendants(self.pid) | _marked(self._mark) if pid != self.pid)
 
     # ---- what a test does to it ------------------------------------------------------------------------
 
@@ -172,13 +180,16 @@ class KernelProcess:
         """Kill the process, its group, and whatever it started in other groups; wait until it is gone."""
         if self._popen is None:
             return
-        family = dict(_descendants(self.pid)) if self.running() else {}
-        if self.running():
-            os.killpg(self.pid, signal.SIGKILL)
+        children = self.children()  # before the kill: afterwards nothing tells whose they were
+        self._popen.kill()
         self._popen.wait()
-        for pid, started in family.items():  # a terminal's child is in a session of its own
-            if _start_of(pid) == started:
-                _signal(pid, signal.SIGKILL)
+        deadline = time.monotonic() + self.limit
+        while children := [pid for pid in {*children, *self.children()} if is_alive(pid)]:
+            for pid in children:
+                _kill(pid)
+            if time.monotonic() > deadline:
+                raise NothingCame(f"killed in vain: {children}\n{self.report()}")
+            time.sleep(0.005)
 
     # ---- how it is done --------------------------------------------------------------------------------
 
@@ -209,13 +220,17 @@ class KernelProcess:
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=err,
-                env=self._env,
+                env=self._environment(),
                 cwd=self._cwd,
                 start_new_session=True,
             )
         assert self._popen.stdin is not None
         self._popen.stdin.close()  # kernels get a closed pipe from jupyter_client
         self._wait_for_ports()
+
+    def _environment(self) -> dict[str, str]:
+        name, _, value = self._mark.partition("=")
+        return {**{key: text for key, text in self._env.items() if text is not None}, name: value}
 
     def _wait_for_ports(self) -> None:
         """Poll the connection file until every port stands in it: a kernel tells them in no other way."""
@@ -265,15 +280,15 @@ def start_kernel(
     return KernelProcess(argv, connection=connection, env=env, cwd=cwd, limit=limit).start()
 
 
-def _environment(changes: Mapping[str, str | None]) -> dict[str, str | None]:
-    return {**os.environ, "JPY_PARENT_PID": str(os.getpid()), **changes}
+def is_alive(pid: int) -> bool:
+    """Tell whether a process exists and is not merely waiting to be reaped (Linux)."""
+    fields = _stat(pid)
+    return bool(fields) and fields[0] not in "ZX"
 
 
-def _signal(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _stat(pid: int) -> list[str]:
@@ -285,24 +300,26 @@ def _stat(pid: int) -> list[str]:
     return text.rpartition(")")[2].split()  # the name before it may hold blanks and brackets
 
 
-def _start_of(pid: int) -> str:
-    """Return when a process was started, which tells it from a later one with its number; "" for none."""
-    fields = _stat(pid)
-    return fields[19] if fields and fields[0] != "Z" else ""
+def _processes() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
 
 
-def _descendants(pid: int) -> list[tuple[int, str]]:
-    """Return the pid and start of every living process below one, parents before children."""
-    if not sys.platform.startswith("linux"):
-        return []
-    below: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (fields := _stat(int(entry.name))):
-            below.setdefault(int(fields[1]), []).append(int(entry.name))
-    found, waiting = [], list(below.get(pid, ()))
-    while waiting:
-        child = waiting.pop(0)
-        waiting += below.get(child, ())
-        if started := _start_of(child):
-            found.append((child, started))
+def _descendants(pid: int) -> set[int]:
+    """Return every living process below one."""
+    parents = {
+        each: int(fields[1]) for each in _processes() if (fields := _stat(each)) and fields[0] not in "ZX"
+    }
+    family = {pid}
+    while more := {each for each, parent in parents.items() if parent in family} - family:
+        family |= more
+    return family - {pid}
+
+
+def _marked(mark: str) -> set[int]:
+    """Return every living process with this entry in its environment."""
+    found = set()
+    for pid in _processes():
+        with contextlib.suppress(OSError):  # gone, or another user's
+            if mark.encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                found.add(pid)
     return found

@@ -1,7 +1,7 @@
 """Messages to signed frames and back, for the test client alone.
 
-Written from the specification ("The wire protocol") without a look at the library's own session, so that a mistake
-there cannot hide behind the same mistake here. It is plain rather than fast.
+Written from the specification ("The wire protocol") without a look at the library's own session, so that a
+mistake there cannot hide behind the same mistake here. It is plain rather than fast.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ DELIMITER = b"<IDS|MSG>"
 PARTS = ("header", "parent_header", "metadata", "content")
 
 Message = dict[str, Any]
-"""``header``, ``parent_header``, ``metadata``, ``content``, ``buffers``; received ones also have ``identities``,
-``msg_type`` and ``channel``."""
+"""``header``, ``parent_header``, ``metadata``, ``content``, ``buffers``; received ones also have
+``identities``, ``msg_type`` and ``channel``."""
 
 
 class BadFrames(ValueError):
@@ -62,18 +62,18 @@ def unpack(frames: Sequence[bytes]) -> tuple[Message, bytes]:
     if DELIMITER not in frames:
         raise BadFrames(f"no delimiter among {len(frames)} frames")
     start = list(frames).index(DELIMITER)
-    identities, (signature, *rest) = list(frames[:start]), [*frames[start + 1 :], b""]
-    rest = rest[:-1]
-    if len(rest) < len(PARTS):
-        raise BadFrames(f"expected a signature and four parts behind the delimiter, got {len(rest)} parts")
-    message: Message = {"identities": identities}
-    for name, part in zip(PARTS, rest, strict=False):
+    rest = frames[start + 1 :]
+    if len(rest) < 1 + len(PARTS):
+        raise BadFrames(f"expected a signature and four parts behind the delimiter, got {len(rest)} frames")
+    message: Message = {"identities": list(frames[:start])}
+    signature, *parts = rest
+    for name, part in zip(PARTS, parts, strict=False):
         try:
             message[name] = json.loads(part.decode("utf-8"), parse_constant=_refuse_constant)
-        except ValueError as error:  # also UnicodeDecodeError
+        except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError
             raise BadFrames(f"{name} is not JSON in UTF-8: {error}") from error
         if not isinstance(message[name], dict):
             raise BadFrames(f"{name} is a {type(message[name]).__name__}, not an object")
-    message["buffers"] = rest[len(PARTS) :]
+    message["buffers"] = parts[len(PARTS) :]
     message["msg_type"] = message["header"].get("msg_type")
     return message, signature
