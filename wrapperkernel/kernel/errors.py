@@ -1,0 +1,39 @@
+"""The errors of this layer, each with its owner: the language's, the client's, the author's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class ExecuteError(Exception):
+    """The language reports a failure: raise it from any hook.
+
+    ``ename`` is the error's name, ``evalue`` its message, ``traceback`` a list of lines as the frontend
+    shall show them (ANSI colours allowed). The client gets an error reply with these three fields, and
+    for ``do_execute`` an ``error`` message on iopub as well (messaging specification, "Request-Reply").
+    """
+
+    def __init__(self, ename: str, evalue: str = "", traceback: Sequence[str] = ()) -> None:
+        super().__init__(ename, evalue)
+        self.ename = ename
+        self.evalue = evalue
+        self.traceback = list(traceback)
+
+    def __str__(self) -> str:
+        return f"{self.ename}: {self.evalue}" if self.evalue else self.ename
+
+
+class RequestError(Exception):
+    """The client's request lacks a field, or has one of a wrong type."""
+
+
+class ReplyError(Exception):
+    """A hook returned something that is no valid reply content."""
+
+
+class StdinNotAllowed(Exception):
+    """Input was asked for, but the client that sent the running request cannot be asked."""
+
+
+class ExecutionAborted(Exception):
+    """The request was not run, because an earlier one of the queue failed."""

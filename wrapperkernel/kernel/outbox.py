@@ -1,0 +1,39 @@
+"""What a kernel needs from the world: somewhere to send, somebody to ask.
+
+The zmq server, the terminal mode and the in-memory harness are three outboxes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+from ..wire import Message
+
+ChannelName = Literal["shell", "control", "iopub", "stdin"]
+
+
+class Outbox(Protocol):
+    """Where a kernel's messages go. Any thread may call; none of the methods raises for a lost client."""
+
+    def wait_for_room(self) -> None:
+        """Return when more output may be published; may block, and raise KeyboardInterrupt."""
+
+    def send(self, channel: ChannelName, message: Message) -> None:
+        """Send ``message``, in order with the others of its channel. Blocks only briefly."""
+
+    def ask(self, message: Message) -> str:
+        """Send an ``input_request``; wait for its answer and return it; may raise KeyboardInterrupt."""
+
+
+class Nowhere:
+    """The outbox of a kernel that is not connected: what is sent is dropped, nobody can be asked."""
+
+    def wait_for_room(self) -> None:
+        """Return at once."""
+
+    def send(self, channel: ChannelName, message: Message) -> None:
+        """Drop the message."""
+
+    def ask(self, message: Message) -> str:
+        """Answer with end of file."""
+        return "\x04"

@@ -1,0 +1,255 @@
+"""The iopub channel: an XPUB socket that greets, coalesces streams and bounds what waits to be sent.
+
+Greeting: receiving a subscription, letting it through and sending the welcome are one step under the
+lock, because XPUB_MANUAL applies to the event *last received*; so the welcome is the first message that a
+new client sees, even in a flood.
+
+Floods: nothing is ever dropped in the middle, so what clients do not take piles up in libzmq's queues,
+whose size nobody tells. But libzmq tells when it has let go of a message: about every megabyte one is sent
+*tracked*; since every queue is first in, first out, all before it has then gone too, to every client.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import socket as unix
+import struct
+import termios
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+
+import zmq
+
+from ..wire import Buffer, Message, Session
+from .channels import Channel, Wake
+from .logs import MessageLog, OncePerKind
+from .streams import StreamBuffer
+
+# Bytes between two tracked messages: how exactly the backlog is known.
+_MARK = 1 << 20
+# How often a backlog is looked at while somebody waits for it, in seconds.
+_LOOK = 0.5
+
+
+class IOPubChannel(Channel):
+    """iopub. Any thread may send; the owner calls ``greet`` and ``flush_due``.
+
+    ``limit`` is the number of bytes that may wait to be sent, ``patience`` the seconds for which a client
+    that takes nothing may hold up the others.
+    """
+
+    def __init__(
+        self,
+        socket: zmq.Socket[bytes],
+        session: Session,
+        wake: Wake,
+        message_log: MessageLog,
+        malformed: OncePerKind,
+        *,
+        limit: int,
+        patience: float,
+    ) -> None:
+        super().__init__("iopub", socket, session, wake, message_log, malformed)
+        self._limit = limit
+        self._patience = patience
+        self._streams = StreamBuffer()
+        self._first_words: Message | None = None
+        self._sent = 0
+        self._gone = 0
+        self._marks: deque[tuple[zmq.MessageTracker, int]] = deque()
+
+    # -- sending --------------------------------------------------------------------------------------
+
+    def send(self, message: Message) -> None:
+        """Publish; stream text may leave a moment later, joined with what follows."""
+        if message.msg_type == "stream":
+            self._submit(partial(self._hold, message))
+        else:
+            self._message_log.sent(self.name, message)
+            self._submit(partial(self._put_behind_streams, self.session.serialize(message)))
+
+    def say_first(self, message: Message) -> None:
+        """Keep ``message`` for the first subscriber; once anything else was published it is too late."""
+        self._first_words = message
+
+    def flush(self) -> None:
+        """Send all stream text that is held back."""
+        self._submit(self._put_streams)
+
+    def flush_due(self) -> float | None:
+        """Send stream text that is due; return the seconds until more is, None if none is held."""
+        wait = self._streams.due - time.monotonic()
+        if wait <= 0:
+            self._submit(self._put_streams)
+            return None
+        return None if wait == float("inf") else wait
+
+    def wait_for_room(self) -> None:
+        """Return when more output may come. The wait carries no data: an interrupt may end it anywhere."""
+        while self._streams.full:
+            wait = self.flush_due()
+            if wait is not None:
+                time.sleep(wait)  # the pace of streams, not a wait for anything to happen
+        if self._sent - self._gone > self._limit:
+            self._wait_for_clients()
+
+    def _hold(self, message: Message) -> None:
+        was_empty = not self._streams
+        self._put_messages(self._streams.add(message, time.monotonic()))
+        if was_empty and self._streams:
+            self.wake.set()  # the owner learns when they are due
+
+    def _put_behind_streams(self, frames: Sequence[Buffer]) -> None:
+        self._first_words = None
+        self._put_streams()
+        self._put(frames)
+
+    def _put_streams(self) -> None:
+        self._put_messages(self._streams.take(time.monotonic()))
+
+    def _put_messages(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            self._message_log.sent(self.name, message)
+            self._put(self.session.serialize(message))
+
+    def _put(self, frames: Sequence[Buffer]) -> None:
+        self._sent += sum(map(len, frames))
+        if self._sent - (self._marks[-1][1] if self._marks else self._gone) < _MARK:
+            super()._put(frames)
+            return
+        self._forget_gone()
+        *first, last = frames
+        tracked = zmq.Frame(last, track=True, copy=False, copy_threshold=0)
+        assert tracked.tracker is not None
+        try:
+            self.socket.send_multipart(first, zmq.SNDMORE, copy=False)
+            self.socket.send(tracked, copy=False)
+        except zmq.ZMQError as error:
+            self._malformed.warning("iopub unsent", f"could not publish: {error}")
+            return
+        self._marks.append((tracked.tracker, self._sent))
+
+    # -- floods ---------------------------------------------------------------------------------------
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait to be sent to the slowest client, at most a megabyte too many."""
+        with self._lock:
+            self._forget_gone()
+            return self._sent - self._gone
+
+    def _forget_gone(self) -> None:
+        """Find out how far every client has come; the caller holds the lock."""
+        while self._marks and self._marks[0][0].done:
+            self._gone = self._marks.popleft()[1]
+
+    def _wait_for_clients(self) -> None:
+        """Wait until the backlog is below the limit; drop clients that take nothing for ``patience``."""
+        progress = time.monotonic()
+        gone = -1
+        stuck: dict[int, int] | None = None
+        while self.backlog > self._limit:
+            if self._gone != gone:
+                gone, progress, stuck = self._gone, time.monotonic(), None
+            waited = time.monotonic() - progress
+            stuck = self._still_full(stuck)
+            if waited >= self._patience:
+                self._drop(stuck)
+                progress = time.monotonic()
+            with self._lock:
+                oldest = self._marks[0][0] if self._marks else None
+            if oldest is None:
+                return
+            with contextlib.suppress(zmq.NotDone):
+                oldest.wait(min(_LOOK, max(0.01, self._patience - waited)))
+
+    def _still_full(self, before: dict[int, int] | None) -> dict[int, int]:
+        """Return the connections (descriptor → bytes in its send queue) that took nothing since ``before``."""
+        now = _send_queues(self.socket.getsockopt_string(zmq.LAST_ENDPOINT))
+        if before is None:
+            return now
+        return {fd: size for fd, size in before.items() if now.get(fd) == size}
+
+    def _drop(self, connections: dict[int, int]) -> None:
+        """End connections of libzmq's by their descriptors; it then forgets their subscriptions."""
+        log = logging.getLogger("wrapperkernel.server")
+        for descriptor, size in connections.items():
+            log.warning(
+                "iopub: dropped the subscription of a client that took nothing for %.0f s (%d bytes in its "
+                "queue alone, %d for all)",
+                self._patience,
+                size,
+                self._sent - self._gone,
+            )
+            with contextlib.suppress(OSError), unix.socket(fileno=os.dup(descriptor)) as connection:
+                connection.shutdown(unix.SHUT_RDWR)
+
+    # -- greeting -------------------------------------------------------------------------------------
+
+    def greet(self) -> bool:
+        """Handle one subscription event; tell whether there was one. Only the owner may call."""
+        with self._lock:
+            if self._closed:
+                return False
+            self._holder = threading.get_ident()
+            try:
+                event = self.socket.recv_multipart(zmq.NOBLOCK)[0]
+                self._handle_event(event)
+            except zmq.Again:
+                return False
+            finally:
+                self._holder = 0
+        return True
+
+    def _handle_event(self, event: bytes) -> None:
+        """Let a subscription through, then welcome who made it; the caller holds the lock."""
+        topic = event[1:]
+        if event[:1] == b"\x01":
+            self.socket.setsockopt(zmq.SUBSCRIBE, topic)
+            try:
+                subscription = topic.decode()
+            except UnicodeDecodeError:
+                return  # no JSON text can name it
+            welcome = self.session.compose(
+                "iopub_welcome", {"subscription": subscription}, identities=(topic,)
+            )
+            self._message_log.sent(self.name, welcome)
+            self._put(self.session.serialize(welcome))
+            if self._first_words is not None:
+                first, self._first_words = self._first_words, None
+                self._put_messages([first])
+        elif event[:1] == b"\x00":
+            self.socket.setsockopt(zmq.UNSUBSCRIBE, topic)
+
+
+def _send_queues(endpoint: str) -> dict[int, int]:
+    """Return the descriptors of this process's connections at ``endpoint`` whose send queue is not empty.
+
+    libzmq shows neither its connections nor their queues; the system does.
+    """
+    found: dict[int, int] = {}
+    for name in os.listdir("/dev/fd"):
+        with contextlib.suppress(OSError, ValueError):
+            descriptor = int(name)
+            with unix.socket(fileno=os.dup(descriptor)) as connection:
+                if not _is_at(connection, endpoint):
+                    continue
+                size = struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+                if size > 0:
+                    found[descriptor] = size
+    return found
+
+
+def _is_at(connection: unix.socket, endpoint: str) -> bool:
+    """Tell whether a socket is one end of a connection to ``endpoint``, on our side."""
+    connection.getpeername()  # OSError for a listener
+    address = connection.getsockname()
+    if connection.family == unix.AF_UNIX:
+        return endpoint == f"ipc://{address}"
+    return endpoint.rpartition(":")[2] == str(address[1])

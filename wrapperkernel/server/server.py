@@ -1,0 +1,424 @@
+"""The server of one kernel: five sockets, the threads that serve them, and the one way to end.
+
+| thread    | does                                                                                     |
+|-----------|------------------------------------------------------------------------------------------|
+| main      | handles shell requests one by one and runs the hooks; signals arrive here                |
+| channels  | receives on shell and stdin, greets on iopub, sends streams that are due; never blocks    |
+| control   | handles control requests in order; ends the kernel (shutdown, SIGTERM, parent's death)   |
+| aside     | answers beside a running cell                                                            |
+| heartbeat | echoes, outside of Python's interpreter lock                                             |
+
+Signal handlers only set flags and wake. All threads but main are daemons.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextvars import copy_context
+from dataclasses import replace
+from functools import partial
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import Any
+
+import zmq
+
+from ..interrupts import Interrupts, shielded
+from ..kernel import dispatch, requests
+from ..kernel.errors import ExecuteError
+from ..kernel.kernel import Kernel
+from ..kernel.outbox import ChannelName
+from ..kernel.request import Request
+from ..wire import Message, Session
+from .channels import Channel, Wake
+from .connection import CHANNELS
+from .endpoints import Endpoints
+from .heartbeat import Heartbeat
+from .iopub import IOPubChannel
+from .logs import MessageLog, OncePerKind
+from .parent import watch_parent
+from .shells import ShellQueue
+
+# Seconds that each step of the end may take; together they stay below one second.
+_REST_LIMIT = 0.3
+_HOOK_LIMIT = 0.4
+_LINGER = 0.5
+# Seconds after which the process ends even if closing, or Python's own exit, hangs.
+_CLOSE_LIMIT = 3.0
+_EXIT_LIMIT = 0.5
+# Seconds after which an author's do_interrupt no longer holds up the control channel.
+_INTERRUPT_HOOK_LIMIT = 2.0
+# Messages that one channel may give before the others get their turn.
+_TURN = 64
+
+
+class Server:
+    """Serves one kernel at the given endpoints, from ``start`` to the return of ``serve``.
+
+    ``start`` and ``serve`` are called by the main thread. Sizes are in bytes, ``patience`` in seconds.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        endpoints: Endpoints,
+        *,
+        flood_limit: int,
+        patience: float,
+        message_limit: int,
+    ) -> None:
+        self.kernel = kernel
+        self.endpoints = endpoints
+        self.log = logging.getLogger("wrapperkernel.server")
+        self._limits = (flood_limit, patience, message_limit)
+        info = endpoints.info
+        self.session = Session(info.key, info.signature_scheme)
+        self._zmq: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._heartbeat = Heartbeat(endpoints)
+        self._malformed = OncePerKind(self.log)
+        self._message_log = MessageLog(self.log)
+        self._wake = Wake()
+        self._control_wake = Wake()
+        self._answers = Answers()
+        self._drained: deque[threading.Event] = deque()
+        self._shells = ShellQueue(kernel, self._drain_shell)
+        self._ending = threading.Event()
+        self._ended = threading.Event()
+        self._closing = threading.Lock()
+        self._closed = threading.Event()
+        self._parent = watch_parent(os.environ)
+        self._threads: list[threading.Thread] = []
+
+    # -- start ----------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Bind, make the ports known, start the threads and say ``starting``. Raises BindError."""
+        flood_limit, patience, _ = self._limits
+        common = (self.session, self._wake, self._message_log, self._malformed)
+        control_common = (self.session, self._control_wake, self._message_log, self._malformed)
+        self._shell = Channel("shell", self._bound(zmq.ROUTER, "shell"), *common)
+        self._stdin = Channel("stdin", self._bound(zmq.ROUTER, "stdin"), *common)
+        self._control = Channel("control", self._bound(zmq.ROUTER, "control"), *control_common)
+        self._iopub = IOPubChannel(
+            self._bound(zmq.XPUB, "iopub"), *common, limit=flood_limit, patience=patience
+        )
+        self._channels: dict[ChannelName, Channel] = {
+            "shell": self._shell,
+            "stdin": self._stdin,
+            "control": self._control,
+            "iopub": self._iopub,
+        }
+        starting = self.session.compose(
+            "status",
+            {"execution_state": "starting"},
+            identities=(f"kernel.{self.session.id}.status".encode(),),
+        )
+        self._iopub.say_first(starting)
+        self._heartbeat.start()
+        self.kernel.connect(self, self.session)
+        self._extend_table()
+        self.endpoints.publish()
+        self._install_signals()
+        self._shells.start()
+        self._start_thread(self._serve_channels, "channels")
+        self._start_thread(self._serve_control, "control")
+
+    def serve(self) -> None:
+        """Run ``do_start``, then handle requests until the kernel is told to end; then close everything."""
+        try:
+            self._call_do_start()
+            self._shells.run()
+        finally:
+            self._close()
+
+    def _bound(self, kind: int, channel: Any) -> zmq.Socket[bytes]:
+        socket = self._zmq.socket(kind)
+        socket.sndhwm = 0  # nothing is dropped silently; the backlog of iopub is bounded by bytes
+        socket.rcvhwm = 0
+        socket.linger = int(_LINGER * 1000)
+        socket.maxmsgsize = self._limits[2]
+        if kind == zmq.XPUB:
+            socket.setsockopt(zmq.XPUB_MANUAL, 1)
+        else:
+            # A client that comes back under its name while its old connection is not yet known to be
+            # dead must be answered (libzmq drops it otherwise).
+            socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        self.endpoints.bind(socket, channel)
+        return socket
+
+    def _install_signals(self) -> None:
+        self.kernel.link.interrupts.install()
+        signal.signal(signal.SIGTERM, _wake_only)
+        # The number of each signal goes to the control thread at once, also while the main thread is in a
+        # C function and cannot run Python's handlers.
+        signal.set_wakeup_fd(self._control_wake.writer, warn_on_full_buffer=False)
+
+    def _start_thread(self, target: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _call_do_start(self) -> None:
+        try:
+            self.kernel.call("do_start")
+        except Exception:
+            self.log.exception("do_start failed; the kernel serves all the same")
+
+    def _extend_table(self) -> None:
+        """Put into the kernel's table what only a server can do."""
+        table = self.kernel.control_requests
+        self.kernel.shell_requests["connect_request"] = dispatch.Entry(self._connect_request)
+        table["shutdown_request"] = replace(table["shutdown_request"], answer=self._shutdown_request)
+        table["interrupt_request"] = replace(table["interrupt_request"], answer=self._interrupt_request)
+
+    def _connect_request(self, kernel: Kernel, request: Request) -> dict[str, Any]:
+        """Answer the (deprecated) question for the ports."""
+        return {f"{name}_port": self.endpoints.info.ports[name] for name in CHANNELS}
+
+    def _shutdown_request(self, kernel: Kernel, request: Request) -> Any:
+        """End the running cell, then let the kernel put its things away, within limits."""
+        self._come_to_rest()
+        return limited(partial(requests.shutdown, kernel, request), "do_shutdown", _HOOK_LIMIT)
+
+    def _interrupt_request(self, kernel: Kernel, request: Request) -> Any:
+        """Interrupt, and do not let an author's hook block the control channel."""
+        return limited(partial(requests.interrupt, kernel, request), "do_interrupt", _INTERRUPT_HOOK_LIMIT)
+
+    # -- the outbox of the kernel ---------------------------------------------------------------------
+
+    def wait_for_room(self) -> None:
+        """Wait while too much output waits to be sent (see ``Outbox``)."""
+        self._iopub.wait_for_room()
+
+    def send(self, channel: ChannelName, message: Message) -> None:
+        """Send a message (see ``Outbox``)."""
+        self._channels[channel].send(message)
+
+    def ask(self, message: Message) -> str:
+        """Ask the frontend that sent the running request, and wait for its answer (see ``Outbox``)."""
+        self._open_question(message)
+        try:
+            while (answer := self._answers.take(message)) is None:
+                self._answers.wait()
+        finally:
+            self._answers.close()
+        return answer
+
+    @shielded
+    def _open_question(self, message: Message) -> None:
+        self._answers.open()
+        self._iopub.flush()
+        self._stdin.send(message)
+
+    # -- the channels thread --------------------------------------------------------------------------
+
+    def _serve_channels(self) -> None:
+        poll = select.poll()
+        for waited in (self._wake, self._shell, self._stdin, self._iopub):
+            poll.register(waited, select.POLLIN)
+        timeout = self._flush_streams()
+        while not self._ended.is_set():
+            poll.poll(timeout)
+            self._wake.clear()
+            waiting = self._greet() | self._receive(self._stdin, self._answers.put)
+            barriers = list(self._drained)
+            waiting |= self._receive(self._shell, self._shell_arrived)
+            if not waiting:
+                for barrier in barriers:
+                    self._drained.remove(barrier)
+                    barrier.set()
+            timeout = 0.0 if waiting or self._drained else self._flush_streams()
+
+    def _greet(self) -> bool:
+        """Welcome new subscribers; tell whether there may be more."""
+        return sum(1 for _ in range(_TURN) if self._iopub.greet()) == _TURN
+
+    def _receive(self, channel: Channel, take: Callable[[Message], None]) -> bool:
+        """Take up to a turn's worth of messages; tell whether there may be more."""
+        for _ in range(_TURN):
+            message = channel.receive()
+            if message is None:
+                return False
+            take(message)
+        return True
+
+    def _shell_arrived(self, message: Message) -> None:
+        if not self._ending.is_set():
+            self._shells.arrived(message)
+
+    def _flush_streams(self) -> float | None:
+        """Send streams that are due; return the milliseconds until more are."""
+        wait = self._iopub.flush_due()
+        return None if wait is None else wait * 1000 + 1
+
+    def _drain_shell(self, limit: float) -> None:
+        """Have the channels thread read all that lies on the shell socket now; wait until it has."""
+        done = threading.Event()
+        self._drained.append(done)
+        self._wake.set()
+        done.wait(limit)
+
+    # -- the control thread ---------------------------------------------------------------------------
+
+    def _serve_control(self) -> None:
+        poll = select.poll()
+        poll.register(self._control_wake, select.POLLIN)
+        poll.register(self._control, select.POLLIN)
+        timeout = None
+        if self._parent is not None:
+            if self._parent.interval is None:
+                poll.register(self._parent, select.POLLIN)  # type: ignore[arg-type]  # has a descriptor then
+            else:
+                timeout = self._parent.interval * 1000
+        # Hooks of this thread get interrupts of nobody.
+        interrupts = Interrupts()
+        while not self._ended.is_set():
+            poll.poll(timeout)
+            if signal.SIGTERM in self._control_wake.clear():
+                self._end("SIGTERM")
+                return
+            if self._parent is not None and self._parent.gone():
+                self._end("the parent process has ended")
+                return
+            while (message := self._control.receive()) is not None:
+                dispatch.handle(self.kernel, Request("control", message), interrupts)
+                if self.kernel.shutdown_requested:
+                    self._finish()
+                    return
+
+    # -- the end --------------------------------------------------------------------------------------
+
+    def _end(self, reason: str) -> None:
+        """End the kernel without being asked by a client. Only the control thread calls."""
+        self.log.info("ending: %s", reason)
+        self._come_to_rest()
+        try:
+            limited(partial(self.kernel.call, "do_shutdown", restart=False), "do_shutdown", _HOOK_LIMIT)
+        except Exception:
+            self.log.exception("do_shutdown failed")
+        self.kernel.comms.close_all()
+        self._finish()
+
+    def _come_to_rest(self) -> None:
+        """Take no new work and end the running hook, as far as it lets itself be ended."""
+        self._ending.set()
+        self._shells.refuse()
+        self.kernel.link.interrupts.interrupt_running()
+        self._shells.resting.wait(_REST_LIMIT)
+
+    def _finish(self) -> None:
+        """Have the main thread close everything, and see to it that the process ends in any case."""
+        self._ending.set()
+        self._shells.stop()
+        threading.Thread(target=self._see_to_the_end, name="end", daemon=True).start()
+
+    def _see_to_the_end(self) -> None:
+        if not self._shells.resting.wait(_REST_LIMIT):
+            self.log.warning("the running hook does not end; leaving without it")
+            self._close()
+        elif self._closed.wait(_CLOSE_LIMIT):
+            time.sleep(_EXIT_LIMIT)  # an author's thread that is no daemon would hold the process for ever
+        os._exit(0)
+
+    def _close(self) -> None:
+        """Close all, in this order, each step bounded. Only the first call does anything."""
+        if not self._closing.acquire(blocking=False):
+            return
+        self._ending.set()
+        self._iopub.flush()
+        self._ended.set()
+        self._wake.set()
+        self._control_wake.set()
+        self._shells.stop()
+        for thread in self._threads:
+            thread.join(_REST_LIMIT)
+        for channel in self._channels.values():
+            channel.close(int(_LINGER * 1000))
+        self._heartbeat.stop()
+        term = threading.Thread(target=self._zmq.term, name="zmq end", daemon=True)
+        term.start()  # returns when all has left, or lingered; never, if a stuck thread holds a socket
+        term.join(2 * _LINGER)
+        self._malformed.close()
+        self.kernel.close()
+        self.endpoints.cleanup()
+        if self._parent is not None:
+            self._parent.close()
+        self._closed.set()
+
+
+def limited(call: Callable[[], Any], hook: str, seconds: float) -> Any:
+    """Call an author's hook outside of the main thread, for at most ``seconds``.
+
+    Nothing can end a plain function in such a thread; so after that time it is left alone and
+    ExecuteError is raised.
+    """
+    outcome: SimpleQueue[Callable[[], Any]] = SimpleQueue()
+    context = copy_context()
+
+    def work() -> None:
+        try:
+            value = context.run(call)
+            outcome.put(lambda: value)
+        except BaseException as error:
+            outcome.put(partial(_raise, error))
+
+    threading.Thread(target=work, name=hook, daemon=True).start()
+    try:
+        return outcome.get(timeout=seconds)()
+    except Empty:
+        raise ExecuteError("HookTimeout", f"{hook} did not return within {seconds} s") from None
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+class Answers:
+    """What the stdin channel brought, for the one question that is open at a time."""
+
+    def __init__(self) -> None:
+        self._arrived = threading.Event()
+        self._messages: deque[Message] = deque()
+        self._is_open = False
+
+    def open(self) -> None:
+        """Forget answers to earlier questions; take new ones from now on."""
+        self._messages.clear()
+        self._arrived.clear()
+        self._is_open = True
+
+    def close(self) -> None:
+        """Take no answers any more: one that comes late is dropped."""
+        self._is_open = False
+
+    def put(self, message: Message) -> None:
+        """Take what arrived. Only the channels thread calls."""
+        if self._is_open and message.msg_type == "input_reply":
+            self._messages.append(message)
+            self._arrived.set()
+
+    def wait(self) -> None:
+        """Wait until something arrived; carries no data, so that an interrupt may end it anywhere."""
+        self._arrived.wait()
+
+    @shielded
+    def take(self, question: Message) -> str | None:
+        """Return the answer to ``question`` if it has come; drop those of others."""
+        self._arrived.clear()
+        while self._messages:
+            message = self._messages.popleft()
+            asked = question.parent_header.get("session")
+            if message.identities == question.identities and message.session == asked:
+                return str(message.content.get("value", ""))
+        return None
+
+
+def _wake_only(signum: int, frame: FrameType | None) -> None:
+    """Do nothing: Python has written the signal's number to the wake-up descriptor."""

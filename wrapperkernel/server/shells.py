@@ -1,0 +1,137 @@
+"""The queues behind the channels: who handles which request, when, and what is refused.
+
+The channels thread puts requests in (``arrived``); the main thread takes them out one by one; what may be
+answered beside a running cell goes to the thread ``aside``. Knows no socket.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from ..interrupts import Interrupts
+from ..kernel import dispatch
+from ..kernel.kernel import Kernel
+from ..kernel.request import Request
+from ..wire import Message
+
+# Longest time to wait for the channels thread to read what has arrived, in seconds.
+_BARRIER_LIMIT = 1.0
+
+
+class ShellQueue:
+    """Shell requests in order of arrival, run in the main thread; some of them beside.
+
+    ``drain`` makes the channels thread read all that lies on the shell socket and waits until it has.
+    """
+
+    def __init__(self, kernel: Kernel, drain: Callable[[float], None]) -> None:
+        self._kernel = kernel
+        self._drain = drain
+        self._main: SimpleQueue[Request | None] = SimpleQueue()
+        self._aside = Aside(kernel)
+        self._cells_arrived = 0  # written by the channels thread alone
+        self._cells_done = 0  # this and the next by the main thread alone
+        self._cells_refused = 0
+        self._refuses = False
+        self.resting = threading.Event()
+        self.resting.set()
+
+    def start(self) -> None:
+        """Start the thread ``aside``."""
+        self._aside.start()
+
+    def arrived(self, message: Message) -> None:
+        """Take a message from the shell channel. Only the channels thread calls."""
+        request = Request("shell", message, self._stop_queue)
+        if request.msg_type == "execute_request":
+            self._cells_arrived += 1
+            request.arrival = self._cells_arrived
+        elif self._cells_arrived != self._cells_done and self._kernel.may_answer_beside(request.msg_type):
+            self._aside.put(request)
+            return
+        self._main.put(request)
+
+    def run(self) -> None:
+        """Handle requests in the calling (main) thread until ``stop``."""
+        while (request := self._main.get()) is not None:
+            if self._refuses:
+                continue
+            self.resting.clear()
+            try:
+                self._handle(request)
+            finally:
+                self.resting.set()
+            if self._kernel.shutdown_requested:
+                return
+
+    def refuse(self) -> None:
+        """Begin no request any more; ``run`` goes on to wait for ``stop``."""
+        self._refuses = True
+
+    def stop(self) -> None:
+        """Let ``run`` return after the request that it handles now."""
+        self._refuses = True
+        self._main.put(None)
+        self._aside.stop()
+
+    def _handle(self, request: Request) -> None:
+        interrupts = self._kernel.link.interrupts
+        if request.msg_type == "execute_request":
+            refused = request.arrival <= self._cells_refused
+            dispatch.handle(self._kernel, request, interrupts, dispatch.ABORTED if refused else None)
+            self._cells_done = request.arrival
+        elif self._kernel.may_answer_beside(request.msg_type):
+            self._aside.handle_here(request, interrupts)
+        else:
+            dispatch.handle(self._kernel, request, interrupts)
+
+    def _stop_queue(self) -> None:
+        """Refuse every cell that has arrived by now; called before a failed cell's reply leaves."""
+        self._drain(_BARRIER_LIMIT)
+        self._cells_refused = self._cells_arrived
+
+
+class Aside:
+    """The thread that answers requests beside a running cell, one at a time."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._queue: SimpleQueue[Request | None] = SimpleQueue()
+        self._turn = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name="aside", daemon=True)
+        self._thread.start()
+
+    def put(self, request: Request) -> None:
+        """Queue a request to be answered beside."""
+        self._queue.put(request)
+
+    def stop(self) -> None:
+        """Let the thread end after what it does now."""
+        self._queue.put(None)
+
+    def handle_here(self, request: Request, interrupts: Interrupts) -> None:
+        """Handle a request in the calling (main) thread, or queue it here if that would mean to wait.
+
+        A hook that is safe beside a cell need not be safe beside itself; and a hook that hangs beside
+        must not hold up the main thread.
+        """
+        if not self._turn.acquire(blocking=False):
+            self.put(request)
+            return
+        try:
+            dispatch.handle(self._kernel, request, interrupts)
+        finally:
+            self._turn.release()
+
+    def _run(self) -> None:
+        # Nobody fires these: an interrupt belongs to the request of the main thread.
+        interrupts = Interrupts()
+        while (request := self._queue.get()) is not None:
+            with self._turn:
+                dispatch.handle(self._kernel, request, interrupts)
