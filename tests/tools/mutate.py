@@ -55,6 +55,14 @@ class Copy:
                 sys.exit(f"{path} is imported instead of the copy in {self.root}")
         return found
 
+    def load(self, file: str) -> None:
+        """Import one module; ValueError if it cannot be: then every test fails, and shows nothing."""
+        name = ".".join(["wrapperkernel", *Path(file).with_suffix("").parts])
+        command = [sys.executable, "-c", f"import {name}"]
+        run = subprocess.run(command, cwd="/", env=self.environment(""), capture_output=True, text=True)
+        if run.returncode:
+            raise ValueError(f"the mutated module cannot be imported: {run.stderr.splitlines()[-1]}")
+
     def fails(self, tests: Sequence[str]) -> str:
         """Run the tests here; return how they failed, or nothing if they passed."""
         run = uuid.uuid4().hex
@@ -87,11 +95,11 @@ class Copy:
             end_processes(run)
         if code.returncode == 0:
             return ""
-        outcomes = read(results)[1] if results.exists() else {}
-        if code.returncode != 1 or not outcomes:
+        if code.returncode != 1 or not results.exists() or not (record := read(results))[0]:
             raise RuntimeError(f"pytest could not run the test:\n{code.stdout[-3000:]}{code.stderr[-3000:]}")
-        failed = [test for test, words in outcomes.items() if "failed" in words]
-        return f"failed{'' if failed else ' (ended by the watchdog)'}\n{code.stdout[-6000:]}"
+        if any("failed" in outcomes for outcomes in record[1].values()):
+            return f"failed\n{code.stdout[-6000:]}"
+        return "hung"  # and was ended by the watchdog: collected, but no outcome
 
     def catches(self, mark: Mark, mutation: Mutation) -> str:
         """Run a mark's test on the mutated library; return how it failed, or nothing if it passed."""
@@ -99,6 +107,7 @@ class Copy:
         source = file.read_text(encoding="utf-8")
         file.write_text(mutation.applied(source), encoding="utf-8")
         try:
+            self.load(mutation.file)
             return self.fails([mark.test])
         finally:
             file.write_text(source, encoding="utf-8")
