@@ -5,7 +5,7 @@ The echo kernel has no loop, and one call with all of the text would measure not
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from wrapperkernel import Kernel, run
 
@@ -14,7 +14,7 @@ class LoopKernel(Kernel):
     implementation = "bench-loop"
     implementation_version = "1"
     banner = "lines N, blocks N"
-    language_info: ClassVar = {"name": "loop", "mimetype": "text/plain", "file_extension": ".txt"}
+    language_info = {"name": "loop", "mimetype": "text/plain", "file_extension": ".txt"}  # noqa: RUF012
 
     def do_execute(self, code: str) -> dict[str, Any] | None:
         what, _, number = code.partition(" ")

@@ -75,8 +75,8 @@ def running(contestant: Contestant, argv: tuple[str, ...]) -> Iterator[tuple[Ker
     try:
         yield process, client
     except Exception as error:
-        if words := process.last_words():
-            error.add_note(f"it said: {words}")
+        if lines_printed := process.printed():
+            error.add_note(f"it said: {lines_printed[-1]}")
         raise
     finally:
         if contestant.publishes:

@@ -91,10 +91,10 @@ class KernelProcess:
         self._log.close()
         shutil.rmtree(self._directory, ignore_errors=True)
 
-    def last_words(self) -> str:
-        """Return the last line the process printed, for the report of a failure."""
+    def printed(self) -> list[str]:
+        """Return the lines that the process has printed so far, without empty ones."""
         self._log.seek(0)
-        return next((line for line in reversed(self._log.read().splitlines()) if line.strip()), "")
+        return [line for line in self._log.read().splitlines() if line.strip()]
 
     @property
     def pid(self) -> int:
@@ -108,17 +108,21 @@ class KernelProcess:
         # The process's CPU clock (CPUCLOCK_SCHED) in nanoseconds; /proc/PID/stat counts in steps of 10 ms.
         return time.clock_gettime((~self.pid << 3) | 2)
 
-    def cpu_by_thread(self) -> dict[str, float]:
-        """Return the seconds of CPU time of each living thread, by its name and number."""
-        seconds = {}
-        for task in self._tasks():
-            name = (task / "comm").read_text().strip()
-            seconds[f"{name} ({task.name})"] = int((task / "schedstat").read_text().split()[0]) / 1e9
-        return seconds
-
     def wake_ups(self) -> int:
         """Return the number of voluntary context switches of the living threads so far."""
-        return sum(_field(task / "status", "voluntary_ctxt_switches") for task in self._tasks())
+        return sum(wakes for _, wakes in self.threads().values())
+
+    def threads(self) -> dict[str, tuple[float, int]]:
+        """Return the seconds of CPU time and the voluntary context switches of each living thread.
+
+        By name and number; Python before 3.14 names none to Linux, but the main thread comes first.
+        """
+        found = {}
+        for task in sorted((self._proc / "task").iterdir()):
+            name = f"{(task / 'comm').read_text().strip()} ({task.name})"
+            seconds = int((task / "schedstat").read_text().split()[0]) / 1e9
+            found[name] = seconds, _field(task / "status", "voluntary_ctxt_switches")
+        return found
 
     def rss(self) -> float:
         """Return the resident memory in MB (2**20 bytes)."""
@@ -139,9 +143,6 @@ class KernelProcess:
     @property
     def _proc(self) -> Path:
         return Path("/proc") / str(self.pid)
-
-    def _tasks(self) -> list[Path]:
-        return sorted((self._proc / "task").iterdir())
 
 
 def cpu_of_program(argv: Sequence[str], programs: Path) -> float:

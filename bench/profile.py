@@ -6,49 +6,50 @@ Prints; the figures are for reading, not for the docs, since a profiler slows do
 from __future__ import annotations
 
 import pstats
-import subprocess
 import tempfile
 from pathlib import Path
 
 from bench.kernels import Contestant
 from bench.measures import round_trips, running, start
-from bench.process import clean_environment
 
 CELLS = 2000
 ROWS = 30
 
 
 def profile(contestant: Contestant) -> None:
-    """Print three tables on a contestant that is started by ``python -m MODULE``."""
+    """Print three tables on a contestant whose first argument is Python."""
+    imports(contestant)
+    threads(contestant)
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
-        imports(contestant, Path(directory))
-        threads(contestant)
         functions(contestant, Path(directory) / "profile")
 
 
-def imports(contestant: Contestant, home: Path) -> None:
-    """Print the modules that cost most to import on the way to ``--help``."""
+def imports(contestant: Contestant) -> None:
+    """Print the modules that cost most to import until the first cell is done."""
     python, *arguments = contestant.argv
-    command = [python, "-X", "importtime", *arguments[: arguments.index("-f")], "--help"]
-    environment = clean_environment(home, contestant.programs)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    rows = [line.removeprefix("import time:").split("|") for line in done.stderr.splitlines() if "|" in line]
-    times = [(int(own), int(total), name) for own, total, name in rows if own.strip().isdigit()]
-    print("imports, µs by themselves, µs with what they import:")
+    with running(contestant, (python, "-X", "importtime", *arguments)) as (process, client):
+        start(contestant, process, client)
+        printed = process.printed()
+    rows = [line.removeprefix("import time:").split("|") for line in printed if line.count("|") == 2]
+    times = [(int(own), int(total), name.strip()) for own, total, name in rows if own.strip().isdigit()]
+    print(f"imports, {len(times)} modules, µs by themselves, µs with what they import:")
     for own, total, name in sorted(times, reverse=True)[:ROWS]:
-        print(f"{own:8} {total:8}  {name.strip()}")
+        print(f"{own:8} {total:8}  {name}")
 
 
 def threads(contestant: Contestant) -> None:
-    """Print the CPU time of each thread per cell."""
+    """Print the CPU time and the wake-ups of each thread per cell."""
     with running(contestant, contestant.argv) as (process, client):
         start(contestant, process, client)
-        before = process.cpu_by_thread()
+        before = process.threads()
         sample = round_trips(contestant, process, client, CELLS)
-        after = process.cpu_by_thread()
-    print(f"\nthreads, µs of CPU per cell; execute → reply p50 {1000 * sample['reply']:.0f} µs:")
-    for name, seconds in sorted(after.items(), key=lambda each: -each[1]):
-        print(f"{1e6 * (seconds - before.get(name, 0)) / CELLS:8.1f}  {name}")
+        after = process.threads()
+    print(f"\nthreads, µs of CPU and wake-ups per cell; execute → reply p50 {1000 * sample['reply']:.0f} µs:")
+    for name, (seconds, wakes) in after.items():
+        seconds_before, wakes_before = before.get(name, (0.0, 0))
+        print(
+            f"{1e6 * (seconds - seconds_before) / CELLS:8.1f} {(wakes - wakes_before) / CELLS:8.2f}  {name}"
+        )
 
 
 def functions(contestant: Contestant, file: Path) -> None:
