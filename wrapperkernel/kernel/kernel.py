@@ -192,8 +192,7 @@ class Kernel(Configurable):
             value = self.call("do_evaluate", expression=str(expression))
             return self._shown(value)
         except Exception as error:
-            if not isinstance(error, ExecuteError):
-                self.log.exception("do_evaluate failed")
+            self.log.debug("do_evaluate failed", exc_info=True)
             return replies.failure(error)
 
     def comm_call(self, handler: Callable[[Message], None], message: Message) -> None:

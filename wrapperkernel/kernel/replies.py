@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Any
 
 from ..wire import encode
@@ -24,8 +25,15 @@ def failure(error: BaseException) -> Content:
     if isinstance(error, KeyboardInterrupt):
         return error_content("KeyboardInterrupt", "interrupted", ["KeyboardInterrupt"])
     name = type(error).__name__
-    lines = "".join(traceback.format_exception(error)).splitlines()
-    return error_content(name, str(error), lines)
+    lines = "".join(traceback.format_exception(type(error), error, _outside(error.__traceback__)))
+    return error_content(name, str(error), lines.splitlines())
+
+
+def _outside(frames: TracebackType | None) -> TracebackType | None:
+    """Drop the outermost frames that are this package's: an author looks for those of the hook."""
+    while frames is not None and frames.tb_frame.f_globals.get("__package__") == __package__:
+        frames = frames.tb_next
+    return frames
 
 
 def error_content(ename: object, evalue: object, lines: object) -> Content:

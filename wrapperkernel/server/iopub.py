@@ -170,7 +170,7 @@ class IOPubChannel(Channel):
                 oldest.wait(min(_LOOK, max(0.01, self._patience - waited)))
 
     def _still_full(self, before: dict[int, int] | None) -> dict[int, int]:
-        """Return the connections (descriptor → bytes in its send queue) that took nothing since ``before``."""
+        """Return the connections (descriptor → bytes in its queue) that took nothing since ``before``."""
         now = _send_queues(self.socket.getsockopt_string(zmq.LAST_ENDPOINT))
         if before is None:
             return now
