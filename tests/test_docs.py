@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from wrapperkernel.testing.process import start_kernel
+
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = {
@@ -74,6 +76,14 @@ def test_commands_exist(page: str) -> None:
         assert find_spec(module) is not None, module
     for module in re.findall(r"python3? -m (tests[\w.]*)", code):
         assert (ROOT / f"{module.replace('.', '/')}.py").is_file(), module
+
+
+def test_the_kernel_of_the_readme_works(tmp_path: Path) -> None:
+    file = tmp_path / "shout.py"
+    file.write_text(blocks(PAGES["README.md"], "python")[0])
+    with start_kernel([sys.executable, str(file)]) as kernel, kernel.client() as client:
+        client.wait_ready()
+        assert client.execute("hello").stdout == "HELLO"
 
 
 def test_every_page_is_in_the_index() -> None:
