@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -263,7 +264,11 @@ def _make_private_file(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     except FileExistsError:
         # By name: opening and closing it would end the locks of another History of this process.
-        path.chmod(0o600)
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # a folder or a device: nothing whose rights are ours to change
+            raise OSError("it is no regular file") from None
+        if mode & 0o077:
+            path.chmod(0o600)
 
 
 def _begin_session(connection: sqlite3.Connection) -> int:
