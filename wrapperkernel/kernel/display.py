@@ -46,9 +46,13 @@ _BEFORE_SVG = re.compile(
 )
 _SVG = re.compile(rb"<svg[\s>]")
 
-# Types that are text though their names do not say so. Notebook documents keep them as text.
+# Types that are text though their names do not say so.
 TEXT_TYPES = frozenset({"application/javascript", "application/xml", "application/x-sh", "application/x-tex"})
+# Text that is made to be rendered or run, not to be read.
+RENDERED_TYPES = frozenset({"text/html", "image/svg+xml", "application/javascript", "text/javascript"})
 ALIASES: Mapping[str, str] = {"image/jpg": "image/jpeg"}  # in wide use, and no frontend shows it
+# Types that notebooks show and not every version of Python knows.
+EXTENSIONS: Mapping[str, str] = {".md": "text/markdown", ".geojson": "application/geo+json"}
 _MIME = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
 
 
@@ -197,9 +201,7 @@ def _bundle(data: bytes, mime: str, description: str) -> MimeBundle:
     if not _is_text(mime):
         return MimeBundle({mime: data, "text/plain": description})
     text = _decoded(data)
-    # Markup is a riddle where it is not rendered; other text is fit to be read.
-    readable = mime.startswith("text/") and mime != "text/html"
-    return MimeBundle({mime: text, "text/plain": text if readable else description})
+    return MimeBundle({mime: text, "text/plain": description if mime in RENDERED_TYPES else text})
 
 
 def _is_text(mime: str) -> bool:
@@ -225,9 +227,12 @@ def _type_by_content(data: bytes) -> str | None:
 
 
 def _type_by_name(name: str, data: bytes) -> str:
-    import mimetypes  # late: it reads the system's tables
+    import mimetypes  # late: few cells show a file
 
-    mime, compression = mimetypes.guess_type(name)
+    types = mimetypes.MimeTypes()  # Python's table without the system's, which differs between machines
+    for extension, shown in EXTENSIONS.items():
+        types.add_type(shown, extension)
+    mime, compression = types.guess_type(name)
     if mime is None or compression is not None:
         mime = "application/octet-stream"
     if _is_text(mime) or _is_json(mime):
