@@ -115,6 +115,7 @@ def test_an_empty_key_is_a_choice_and_a_missing_one_a_mistake(tmp_path: Path) ->
         ({"shell_port": "http"}, "shell_port is 'http', which is not a port number"),
         ({"hb_port": -1}, "hb_port is -1, which is not a port number"),
         ({"hb_port": 65536}, "hb_port is 65536, which is not a port number"),
+        ({"hb_port": "9" * 5000}, f"hb_port is '{'9' * 5000}', which is not a port number"),
         ({"hb_port": 1.5}, "hb_port is 1.5, which is not a port number"),
         ({"hb_port": True}, "hb_port is True, which is not a port number"),
         ({"hb_port": None}, "hb_port is None, which is not a port number"),

@@ -249,7 +249,7 @@ def _text(document: Mapping[str, Any], key: str, default: str) -> str:
 
 def _port(document: Mapping[str, Any], key: str, transport: str) -> int:
     value = document.get(key, 0)
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
         value = int(value)
     if type(value) is not int or value < 0 or (transport == "tcp" and value > 65535):
         raise ConnectionFileError(f"{key} is {value!r}, which is not a port number")

@@ -122,11 +122,11 @@ def _content(message: Message) -> str:
 
 def _short_id(header: dict[str, object]) -> str:
     # The ends: the ids of one session begin alike, and in the last characters they count.
-    return f"[{_one_line(_shortened(str(header.get('msg_id', '')), 4, 8))}]"
+    return f"[{_one_line(_shortened(str(header.get('msg_id', '-')), 4, 8))}]"
 
 
 def _shortened(text: str, head: int, tail: int) -> str:
-    """Return `text`, or its first `head` and last `tail` characters and how many are missing."""
+    """Return `text`, or where it is longer its first `head` and last `tail` characters."""
     missing = len(text) - head - tail
     return text if missing < 8 else f"{text[:head]}…{text[-tail:]}"
 

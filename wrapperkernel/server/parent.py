@@ -58,9 +58,8 @@ def watch_parent(environ: Mapping[str, str]) -> ParentWatch | None:
     0 and 1 are not: process 1 is nobody's launcher, or ends with everything else in its container. The
     watch is a PidfdWatch but on systems without pidfd, and for a parent that died this very moment.
     """
-    text = environ.get(VARIABLE, "")
-    pid = int(text) if text.isascii() and text.isdigit() else 0
-    if pid <= 1 or os.getppid() != pid:
+    pid = os.getppid()
+    if pid <= 1 or environ.get(VARIABLE) != str(pid):
         return None
     try:
         watch = PidfdWatch(pid, os.pidfd_open(pid))
