@@ -171,6 +171,22 @@ class Client:
             if _is_idle(published[-1], request.msg_id.encode()):
                 return published
 
+    def subscribe(self) -> None:
+        """Ask for kernel_info until its idle arrives: then the subscription has reached the kernel.
+
+        Until then a publication may have been sent to nobody.
+        """
+        if self.iopub is None:
+            return
+        deadline = perf_counter() + LIMIT
+        while perf_counter() < deadline:
+            request = self.request("kernel_info_request", {})
+            self.round_trip(request)
+            while self.iopub.poll(100):
+                if _is_idle(self._receive(self.iopub, "idle"), request.msg_id.encode()):
+                    return
+        raise NoAnswer(f"no idle within {LIMIT:g} s")
+
     def shut_down(self) -> None:
         """Ask the kernel to end, without waiting for the reply."""
         self.control.send_multipart(self.request("shutdown_request", {"restart": False}).frames)

@@ -116,10 +116,9 @@ def start(contestant: Contestant, process: KernelProcess, client: Client) -> Sam
     process.start()
     client.round_trip(client.request("kernel_info_request", {}))
     answered = perf_counter()
-    cell = client.execute_request(contestant.cells.trivial)
-    client.round_trip(cell)
+    client.round_trip(client.execute_request(contestant.cells.trivial))
     done = perf_counter()
-    client.until_idle(cell)
+    client.subscribe()
     return {
         "start": 1000 * (answered - begin),
         "first_cell": 1000 * (done - begin),
