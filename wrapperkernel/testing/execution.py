@@ -9,7 +9,7 @@ from typing import Any
 from .signer import Message
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Exchange:
     """A request, its reply, and the iopub messages that it caused.
 
@@ -24,6 +24,13 @@ class Exchange:
     reply: Message | None
     messages: Sequence[Message]
     prompts: Sequence[Message] = field(default=())
+
+    def __repr__(self) -> str:
+        """Return the contents alone, which is what a failing assertion should show."""
+        lines = [f"{message['msg_type']}: {message['content']!r}" for message in self.messages]
+        if self.reply is not None:
+            lines.append(f"{self.reply['msg_type']}: {self.content!r}")
+        return f"<{type(self).__name__} of {self.request['content']!r}\n  " + "\n  ".join(lines) + ">"
 
     @property
     def content(self) -> dict[str, Any]:
@@ -40,7 +47,7 @@ class Exchange:
         return [message["content"] for message in self.messages if message["msg_type"] == msg_type]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Execution(Exchange):
     """An exchange of an execute_request; outputs are returned as the contents of their messages."""
 
