@@ -82,7 +82,6 @@ class Kernel(Configurable):
         self.history = History(self._history_file(), self.log)
         self.bracket = dispatch.Bracket()
         self.execution_count = 0
-        self.shutdown_requested = False
         self.shell_requests = dict(dispatch.SHELL)
         self.control_requests = dict(dispatch.CONTROL)
         self._payloads: list[dict[str, Any]] = []

@@ -24,7 +24,7 @@ def _nothing() -> None:
 class Request:
     """A message that somebody sent to the kernel, and what became of it so far.
 
-    ``silent`` (no output), ``error_published`` and ``stops_queue`` are set while it is handled.
+    ``silent`` (no output), ``error_published``, ``stops_queue`` and ``ends_kernel`` are set meanwhile.
     ``arrival`` numbers the cells as they come in. ``before_stop`` is called before the reply of a failed
     cell leaves, if queued cells shall not run.
     """
@@ -42,6 +42,7 @@ class Request:
         self.allow_stdin = False
         self.error_published = False
         self.stops_queue = False
+        self.ends_kernel = False
 
     def __repr__(self) -> str:
         return f"<{self.msg_type} {self.message.header.get('msg_id')}>"

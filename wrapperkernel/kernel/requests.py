@@ -182,7 +182,7 @@ def shutdown(kernel: Kernel, request: Request) -> Any:
 
 def conclude_shutdown(kernel: Kernel, request: Request, content: Content) -> Content:
     """Tell every other client that the kernel goes, and end with it what it had open."""
-    kernel.shutdown_requested = True
+    request.ends_kernel = True
     kernel.comms.close_all()
     restart = bool(request.content.get("restart", False))
     content["restart"] = restart

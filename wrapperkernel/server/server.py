@@ -159,6 +159,8 @@ class Server:
         # The number of each signal goes to the control thread at once, also while the main thread is in a
         # C function and cannot run Python's handlers.
         signal.set_wakeup_fd(self._control_wake.writer, warn_on_full_buffer=False)
+        # A forked child shares that descriptor: a SIGTERM for it would end this kernel.
+        os.register_at_fork(after_in_child=_forget_signals)
 
     def _start_thread(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
@@ -288,8 +290,9 @@ class Server:
                 self._end("the parent process has ended")
                 return
             while (message := self._control.receive()) is not None:
-                dispatch.handle(self.kernel, Request("control", message), interrupts)
-                if self.kernel.shutdown_requested:
+                request = Request("control", message)
+                dispatch.handle(self.kernel, request, interrupts)
+                if request.ends_kernel:
                     self._finish()
                     return
 
@@ -310,8 +313,11 @@ class Server:
         """Take no new work and end the running hook, as far as it lets itself be ended."""
         self._ending.set()
         self._shells.refuse()
-        self.kernel.link.interrupts.interrupt_running()
-        self._shells.resting.wait(_REST_LIMIT)
+        until = time.monotonic() + _REST_LIMIT
+        while not self._shells.resting.is_set() and time.monotonic() < until:
+            # Again and again: the first may come before the request has begun, or be swallowed by the hook.
+            self.kernel.link.interrupts.interrupt_running()
+            self._shells.resting.wait(_REST_LIMIT / 10)
 
     def _finish(self) -> None:
         """Have the main thread close everything, and see to it that the process ends in any case."""
@@ -418,6 +424,13 @@ class Answers:
             if message.identities == question.identities and message.session == asked:
                 return str(message.content.get("value", ""))
         return None
+
+
+def _forget_signals() -> None:
+    """Give a forked child the signals as any other process has them."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _wake_only(signum: int, frame: FrameType | None) -> None:

@@ -36,7 +36,6 @@ class ShellQueue:
         self._cells_refused = 0
         self._refuses = False
         self.resting = threading.Event()
-        self.resting.set()
 
     def start(self) -> None:
         """Start the thread ``aside``."""
@@ -55,16 +54,21 @@ class ShellQueue:
 
     def run(self) -> None:
         """Handle requests in the calling (main) thread until ``stop``."""
-        while (request := self._main.get()) is not None:
-            if self._refuses:
-                continue
-            self.resting.clear()
-            try:
-                self._handle(request)
-            finally:
-                self.resting.set()
-            if self._kernel.shutdown_requested:
-                return
+        try:
+            while (request := self._next()) is not None:
+                if not self._refuses:
+                    self._handle(request)
+                if request.ends_kernel:
+                    return
+        finally:
+            self.resting.set()
+
+    def _next(self) -> Request | None:
+        """Wait for the next request; meanwhile the main thread rests."""
+        self.resting.set()
+        request = self._main.get()
+        self.resting.clear()  # before the look at what is refused: whoever refuses then looks at this
+        return request
 
     def refuse(self) -> None:
         """Begin no request any more; ``run`` goes on to wait for ``stop``."""
