@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -174,3 +175,15 @@ def test_other_processes_are_left_alone() -> None:
         other.kill()
         other.wait()
     assert not is_alive(other.pid)
+
+
+def test_the_examples_of_the_page_work(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
+    for number, source in enumerate(re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)):
+        calls = "".join(f"\n{name}()\n" for name in re.findall(r"^def (test_\w+)\(\)", source, re.MULTILINE))
+        (tmp_path / f"example_{number}.py").write_text(source + calls, encoding="utf-8")
+        run = subprocess.run(
+            [sys.executable, f"example_{number}.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        assert (run.returncode, run.stderr) == (0, "")
+    assert number == 1
