@@ -83,16 +83,17 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != PACKAGE:
+        if fullname != PACKAGE or self not in sys.meta_path:
             return None
-        for finder in sys.meta_path:
-            if finder is not self:
-                spec = finder.find_spec(fullname, path, target)
-                if spec is not None:
-                    if spec.loader is not None:
-                        spec.loader = _Loader(spec.loader, self._loaded)
-                    return spec
-        return None
+        spec = None
+        behind = sys.meta_path[sys.meta_path.index(self) + 1 :]  # those before us have not found it
+        for finder in behind:
+            spec = finder.find_spec(fullname, path, target)
+            if spec is not None:
+                break
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Loader(spec.loader, self._loaded)
+        return spec
 
     def leave(self) -> None:
         """Be no finder any more; it may have left already."""
