@@ -65,6 +65,8 @@ class IOPub:
             raise ValueError("an execute_result must hold text/plain")
         request = self._under or self._link.parent
         count = request.execution_count if request is not None else None
+        if request is not None:
+            request.result = str(data["text/plain"])
         content = {"execution_count": count or 0, "data": dict(data), "metadata": dict(metadata or {})}
         self.send("execute_result", content)
 

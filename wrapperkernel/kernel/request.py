@@ -38,6 +38,7 @@ class Request:
         self.started = datetime.now(UTC)
         self.arrival = 0
         self.execution_count: int | None = None
+        self.result: str | None = None
         self.silent = False
         self.allow_stdin = False
         self.error_published = False

@@ -66,6 +66,8 @@ def execute(kernel: Kernel, request: Request) -> Any:
 def conclude_execute(kernel: Kernel, request: Request, content: Content) -> Content:
     """Say how a cell ended: its number, its payloads, and its failure to every frontend."""
     count = request.execution_count
+    if request.result is not None and count is not None and request.content.get("store_history", True):
+        kernel.history.store_output(count, request.result)
     content["execution_count"] = kernel.execution_count if count is None else count
     content["payload"] = [*content.get("payload", []), *kernel.take_payloads()]
     if content["status"] == "error":
