@@ -169,12 +169,8 @@ class _Cells:
         """Open the file, which is made if need be, and begin a session; OSError if it cannot be made."""
         import sqlite3
 
-        path = path.absolute()
         _make_private_file(path)
-        # mode=rw: the file has been made, privately; SQLite shall not make another with the umask's mode.
-        connection = sqlite3.connect(
-            f"{path.as_uri()}?mode=rw", uri=True, timeout=BUSY, isolation_level=None, check_same_thread=False
-        )
+        connection = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False)
         try:
             # In write-ahead mode nobody waits for a reader, and no commit waits for the disk. The change
             # to it fails while another kernel uses the file, harmlessly: that one has changed it.
