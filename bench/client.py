@@ -135,7 +135,7 @@ class Client:
         """Send a request on shell and receive its reply; return the seconds between and the reply."""
         begin = perf_counter()
         self.shell.send_multipart(request.frames)
-        frames = self._receive(self.shell, "reply")
+        frames = self._receive(self.shell, "reply to a single request")
         seconds = perf_counter() - begin
         reply = self.read(frames)
         if reply.parent_id != request.msg_id:
@@ -152,7 +152,7 @@ class Client:
         begin = perf_counter()
         for request in requests:
             self.shell.send_multipart(request.frames)
-        replies = [self._receive(self.shell, "reply") for _ in requests]
+        replies = [self._receive(self.shell, f"reply {n} of {len(requests)}") for n in range(len(requests))]
         seconds = perf_counter() - begin
         if {self.read(frames).parent_id for frames in replies} != {request.msg_id for request in requests}:
             raise NotUnderstood("replies that are not one to each request")
