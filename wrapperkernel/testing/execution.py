@@ -27,10 +27,10 @@ class Exchange:
 
     def __repr__(self) -> str:
         """Return the contents alone, which is what a failing assertion should show."""
-        lines = [f"{message['msg_type']}: {message['content']!r}" for message in self.messages]
-        if self.reply is not None:
-            lines.append(f"{self.reply['msg_type']}: {self.content!r}")
-        return f"<{type(self).__name__} of {self.request['content']!r}\n  " + "\n  ".join(lines) + ">"
+        messages = [*self.messages, *([] if self.reply is None else [self.reply])]
+        lines = [f"{message['msg_type']}: {message['content']!r}" for message in messages]
+        about = f"<{type(self).__name__} of {self.request['content']!r}"
+        return "\n  ".join(line[:300] for line in [about, *lines]) + ">"
 
     @property
     def content(self) -> dict[str, Any]:

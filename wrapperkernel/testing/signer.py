@@ -54,6 +54,9 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"JSON has no {name}")
 
 
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
 def unpack(frames: Sequence[bytes]) -> tuple[Message, bytes]:
     """Return the message in some frames, and the signature that it claims; `BadFrames` when it is none.
 
@@ -69,7 +72,7 @@ def unpack(frames: Sequence[bytes]) -> tuple[Message, bytes]:
     signature, *parts = rest
     for name, part in zip(PARTS, parts, strict=False):
         try:
-            message[name] = json.loads(part.decode("utf-8"), parse_constant=_refuse_constant)
+            message[name] = _DECODER.decode(part.decode("utf-8"))
         except (ValueError, RecursionError) as error:  # a UnicodeDecodeError is a ValueError
             raise BadFrames(f"{name} is not JSON in UTF-8: {error}") from error
         if not isinstance(message[name], dict):

@@ -94,7 +94,7 @@ class KernelSockets:
         self._zmq: zmq.Context[zmq.Socket[bytes]] | None = None
         self._backlogs: dict[str, Backlog] = {channel: Backlog() for channel in self._channels}
         self._seen: set[str] = set()
-        self._recent: deque[str] = deque(maxlen=20)
+        self._recent: deque[Message] = deque(maxlen=20)
 
     # ---- opening and closing ---------------------------------------------------------------------------
 
@@ -277,7 +277,7 @@ class KernelSockets:
         except BadFrames as error:
             raise InvalidMessage(f"invalid frames on {channel}", [str(error)]) from error
         message["channel"] = channel
-        self._recent.append(_described(message))
+        self._recent.append(message)
         if self.checking:
             self._check(channel, message, signature, frames)
         self._backlogs[channel].put(message)
@@ -296,7 +296,11 @@ class KernelSockets:
 
     def _failure(self, sentence: str) -> str:
         """Return a sentence, and behind it the last messages and how the kernel's process stands."""
-        parts = [sentence, "what came last:", *(f"  {line}" for line in self._recent or ["nothing"])]
+        parts = [
+            sentence,
+            "what came last:",
+            *(map(_described, self._recent) if self._recent else ["  nothing"]),
+        ]
         if self._process is not None:
             parts.append(self._process.report())
         return "\n".join(parts)
@@ -305,6 +309,6 @@ class KernelSockets:
 def _described(message: Message) -> str:
     content = repr(message["content"])
     return (
-        f"{message['channel']}: {message['msg_type']} of {parent_of(message) or 'no request'} "
+        f"  {message['channel']}: {message['msg_type']} of {parent_of(message) or 'no request'} "
         f"{content if len(content) < 100 else content[:97] + '...'}"
     )
