@@ -152,7 +152,9 @@ class Client:
         begin = perf_counter()
         for request in requests:
             self.shell.send_multipart(request.frames)
-        replies = [self._receive(self.shell, f"reply {n} of {len(requests)}") for n in range(len(requests))]
+        replies = [
+            self._receive(self.shell, f"reply {n} of {len(requests)}") for n, _ in enumerate(requests, 1)
+        ]
         seconds = perf_counter() - begin
         if {self.read(frames).parent_id for frames in replies} != {request.msg_id for request in requests}:
             raise NotUnderstood("replies that are not one to each request")
