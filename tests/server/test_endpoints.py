@@ -42,6 +42,11 @@ class Sockets:
         self._made.append(self._zmq.socket(kind))
         return self._made[-1]
 
+    def monitor(self, socket: ZmqSocket, events: int) -> ZmqSocket:
+        """Watch a socket of ours for these events."""
+        self._made.append(socket.get_monitor_socket(events))
+        return self._made[-1]
+
     def close(self) -> None:
         for socket in self._made:
             socket.close(linger=0)
@@ -383,11 +388,12 @@ def require_refused(
 ) -> None:
     """Require that a client fails at the handshake, and that nothing of what it sent arrives."""
     client = sockets.new(zmq.SUB if channel == "iopub" else zmq.DEALER)
-    events = client.get_monitor_socket(
+    events = sockets.monitor(
+        client,
         zmq.EVENT_HANDSHAKE_SUCCEEDED
         | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
         | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-        | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+        | zmq.EVENT_HANDSHAKE_FAILED_AUTH,
     )
     for name, value in options.items():
         setattr(client, name, value)
@@ -399,8 +405,6 @@ def require_refused(
     assert events.poll(LIMIT), "no word about the handshake"
     assert recv_monitor_message(events)["event"] != zmq.EVENT_HANDSHAKE_SUCCEEDED
     assert not bound.poll(0)
-    client.disable_monitor()
-    events.close(linger=0)
     client.close(linger=0)
 
 
