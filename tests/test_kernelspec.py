@@ -57,7 +57,7 @@ def test_the_fields_of_kernel_json(tmp_path: Path) -> None:
     content = json.loads((folder / KERNEL_JSON).read_text(encoding="utf-8"))
     assert content.pop("metadata")["supported_encryption"] == ["curve"]
     assert content == {
-        "argv": [sys.executable, "-m", "wrapperkernel.examples.echo_kernel", "-f", "{connection_file}"],
+        "argv": [sys.executable, "-P", "-m", "wrapperkernel.examples.echo_kernel", "-f", "{connection_file}"],
         "display_name": "Echo",
         "language": "text",
         "interrupt_mode": "signal",
@@ -96,7 +96,7 @@ def test_argv_as_jupyter_client_formats_it(tmp_path: Path) -> None:
     specs = KernelSpecManager(kernel_dirs=[str(tmp_path)])
     manager = KernelManager(kernel_name="echo", kernel_spec_manager=specs, connection_file="/c.json")
     command = manager.format_kernel_cmd()
-    assert command == [sys.executable, "-m", "wrapperkernel.examples.echo_kernel", "-f", "/c.json"]
+    assert command == [sys.executable, "-P", "-m", "wrapperkernel.examples.echo_kernel", "-f", "/c.json"]
 
 
 @pytest.mark.row("C14", "K1")

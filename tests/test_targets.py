@@ -157,7 +157,7 @@ def test_a_class_is_started_by_the_command_run(path: Path) -> None:
     write(path / "toys" / "__init__.py", CLASS.format(name="Toy", facts=facts))
     write(path / "toys" / "logo-32x32.png", "")
     spec = spec_of("toys:ToyKernel", NO_ENV)
-    assert spec.argv[1:] == ("-m", "wrapperkernel", "run", "toys:ToyKernel", "-f", "{connection_file}")
+    assert spec.argv[1:] == ("-P", "-m", "wrapperkernel", "run", "toys:ToyKernel", "-f", "{connection_file}")
     assert (spec.name, spec.display_name, spec.language) == ("toy", "The Toy", "toy-lang")
     assert (spec.interrupt_mode, list(spec.logos)) == ("message", ["logo-32x32.png"])
 
@@ -168,7 +168,7 @@ def test_a_package_is_started_as_a_module(path: Path, home: str) -> None:
     write(path / "toy_kernel" / "__main__.py", "")
     write(path / "toy_kernel" / f"{home}.py", CLASS.format(name="Toy", facts=LANGUAGE))
     spec = spec_of("toy_kernel", NO_ENV)
-    assert spec.argv[1:] == ("-m", "toy_kernel", "-f", "{connection_file}")
+    assert spec.argv[1:] == ("-P", "-m", "toy_kernel", "-f", "{connection_file}")
     assert (spec.name, spec.language, spec.origin) == ("toy", "toy-lang", "toy_kernel")
 
 

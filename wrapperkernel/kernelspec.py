@@ -113,9 +113,10 @@ def module_argv(module: str, *arguments: str) -> tuple[str, ...]:
 
     The full path of the interpreter is written, not ``python``: that would be replaced by the interpreter of
     whichever client starts the kernel, which is another one when several environments share a folder of
-    specs.
+    specs. ``-P`` keeps the folder in which it is started off the import path: clients start kernels in the
+    notebook's folder, and a ``json.py`` there would be imported in place of Python's.
     """
-    return (sys.executable, "-m", module, *arguments, "-f", "{connection_file}")
+    return (sys.executable, "-P", "-m", module, *arguments, "-f", "{connection_file}")
 
 
 @dataclass(frozen=True, slots=True)

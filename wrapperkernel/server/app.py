@@ -27,7 +27,6 @@ from .server import Server
 class KernelApp(Application):
     """Run a Jupyter kernel."""
 
-    name = "wrapperkernel"
     description = "Run this Jupyter kernel. A frontend starts it with -f FILE."
     option_description = ""
 
@@ -60,7 +59,9 @@ class KernelApp(Application):
     def __init__(self, kernel_class: type[Kernel], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.kernel_class = kernel_class
-        self.classes = [kernel_class]
+        self.classes = [KernelApp, kernel_class]
+        self.name = kernel_class.__name__
+        self.version = kernel_class.implementation_version
 
     def initialize(self, argv: Sequence[str] | None = None) -> None:
         """Read the command line and, if it names one, the configuration file."""
