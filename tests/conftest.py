@@ -58,8 +58,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 class Home:
     """An empty home for this process and all it starts: no configuration, history or kernelspec of the user.
 
-    The variables that would lead past it go. pip alone keeps its settings and its cache, because tests that
-    install the library may need the user's index.
+    The variables that would lead past it go; the limit of the tests' own waits stays. pip alone keeps its
+    settings and its cache, because tests that install the library may need the user's index.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class Home:
         if "PIP_CONFIG_FILE" not in os.environ and pip_config.is_file():
             os.environ["PIP_CONFIG_FILE"] = str(pip_config)
         os.environ.setdefault("PIP_CACHE_DIR", str(real / ".cache" / "pip"))
-        for name in self._before:
+        for name in self._before.keys() - {"WRAPPERKERNEL_TEST_TIMEOUT"}:
             if name.startswith(("JUPYTER", "JPY_", "IPYTHON", "XDG_", "WRAPPERKERNEL_")):
                 del os.environ[name]
         os.environ["HOME"] = str(self.path)

@@ -22,11 +22,15 @@ from pathlib import Path
 
 from tests.tools.marks import ROOT, Mark, Mutation, collect, complaints, read
 
+WAIT = "20"  # seconds that a test waits for one message
 LIMIT = 240  # seconds for one test; a test that a mutation makes hang has failed
 NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "node_modules")
 PROBE = (
     "import wrapperkernel, wrapperkernel.examples as e; print(wrapperkernel.__file__); print(e.__path__[0])"
 )
+# A mutation may keep threads or sockets alive that Python would wait for at its exit.
+PYTEST = "import os, sys, pytest; code = pytest.main(sys.argv[1:]); sys.stdout.flush(); os._exit(code)"
+OPTIONS = ("-q", "-x", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=120")
 
 
 class Copy:
@@ -42,7 +46,8 @@ class Copy:
         """Return the environment of one run; `run` marks all its processes."""
         path = os.pathsep.join(filter(None, [str(self.root), os.environ.get("PYTHONPATH")]))
         # No bytecode: a mutation may keep a file's size and come within the second of the last one.
-        return {**os.environ, "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "WK_MUTATION_RUN": run}
+        environment = {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "WK_MUTATION_RUN": run}
+        return {**os.environ, **environment, "WRAPPERKERNEL_TEST_TIMEOUT": WAIT}
 
     def prove(self) -> list[str]:
         """Return where a process that starts elsewhere imports library and examples from: this copy."""
@@ -67,18 +72,7 @@ class Copy:
         """Run the tests here; return how they failed, or nothing if they passed."""
         run = uuid.uuid4().hex
         results = self.root / "results.jsonl"
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            "-p",
-            "no:cacheprovider",
-            "-o",
-            "faulthandler_timeout=120",
-            f"--results={results}",
-        ]
+        command = [sys.executable, "-c", PYTEST, *OPTIONS, f"--results={results}"]
         try:
             code = subprocess.run(
                 [*command, *tests],
