@@ -26,21 +26,32 @@ def _as_it_is(kernel: Kernel, request: Request, content: Content) -> Content:
     return content
 
 
+def _forget(kernel: Kernel, request: Request) -> None:
+    """Remember nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A row of the table: who answers, the hook that is asked (if any), and what is said at the end.
 
-    ``conclude`` gets the decided content, also that of a failure; no interrupt reaches it.
+    ``conclude`` gets the decided content, also that of a failure; ``remember`` comes behind the idle. No
+    interrupt reaches either.
     """
 
     answer: Callable[[Kernel, Request], Any]
     hook: str | None = None
     replies: bool = True
     conclude: Callable[[Kernel, Request, Content], Content] = _as_it_is
+    remember: Callable[[Kernel, Request], None] = _forget
 
 
 SHELL: Mapping[str, Entry] = {
-    "execute_request": Entry(requests.execute, "do_execute", conclude=requests.conclude_execute),
+    "execute_request": Entry(
+        requests.execute,
+        "do_execute",
+        conclude=requests.conclude_execute,
+        remember=requests.remember_execute,
+    ),
     "complete_request": Entry(requests.complete, "do_complete"),
     "inspect_request": Entry(requests.inspect, "do_inspect"),
     "is_complete_request": Entry(requests.is_complete, "do_is_complete"),
@@ -129,6 +140,7 @@ def handle(kernel: Kernel, request: Request, interrupts: Interrupts, entry: Entr
                 )
         finally:
             kernel.bracket.idle(kernel, request)
+        entry.remember(kernel, request)
 
 
 def _decide(kernel: Kernel, request: Request, interrupts: Interrupts, entry: Entry) -> Content:

@@ -24,9 +24,9 @@ def _nothing() -> None:
 class Request:
     """A message that somebody sent to the kernel, and what became of it so far.
 
-    ``silent`` (no output), ``error_published``, ``stops_queue`` and ``ends_kernel`` are set meanwhile.
-    ``arrival`` numbers the cells as they come in. ``before_stop`` is called before the reply of a failed
-    cell leaves, if queued cells shall not run.
+    ``arrival`` numbers the cells as they come in. ``silent`` (no output), ``stored`` (goes into the history,
+    with ``result``), ``error_published``, ``stops_queue`` and ``ends_kernel`` are set while it is handled.
+    ``before_stop`` is called before the reply of a failed cell leaves, if queued cells shall not run.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Request:
         self.arrival = 0
         self.execution_count: int | None = None
         self.result: str | None = None
+        self.stored = False
         self.silent = False
         self.allow_stdin = False
         self.error_published = False

@@ -34,7 +34,7 @@ def execute(kernel: Kernel, request: Request) -> Any:
     blank = not code.strip()
     if store_history and not blank:
         kernel.execution_count += 1
-        kernel.history.store(kernel.execution_count, code)
+        request.stored = True
     request.execution_count = kernel.execution_count
     if blank:
         return {"user_expressions": _evaluate(kernel, expressions)}
@@ -66,8 +66,6 @@ def execute(kernel: Kernel, request: Request) -> Any:
 def conclude_execute(kernel: Kernel, request: Request, content: Content) -> Content:
     """Say how a cell ended: its number, its payloads, and its failure to every frontend."""
     count = request.execution_count
-    if request.result is not None and count is not None and request.content.get("store_history", True):
-        kernel.history.store_output(count, request.result)
     content["execution_count"] = kernel.execution_count if count is None else count
     content["payload"] = [*content.get("payload", []), *kernel.take_payloads()]
     if content["status"] == "error":
@@ -76,6 +74,14 @@ def conclude_execute(kernel: Kernel, request: Request, content: Content) -> Cont
             kernel.link.publish("error", error, request)
         request.stops_queue = not request.silent and bool(request.content.get("stop_on_error", True))
     return content
+
+
+def remember_execute(kernel: Kernel, request: Request) -> None:
+    """Put a cell into the history, behind its idle: writing to a disk need not hold up the reply."""
+    if request.stored and request.execution_count is not None:
+        kernel.history.store(request.execution_count, request.content["code"])
+        if request.result is not None:
+            kernel.history.store_output(request.execution_count, request.result)
 
 
 def abort(kernel: Kernel, request: Request) -> Any:

@@ -199,8 +199,9 @@ class IOPubChannel(Channel):
                 return False
             self._holder = threading.get_ident()
             try:
-                event = self.socket.recv_multipart(zmq.NOBLOCK)[0]
-                self._handle_event(event)
+                if not self._has_arrivals():
+                    return False
+                self._handle_event(self.socket.recv_multipart(zmq.NOBLOCK)[0])
             except zmq.Again:
                 return False
             finally:

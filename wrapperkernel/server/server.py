@@ -240,7 +240,7 @@ class Server:
 
     def _greet(self) -> bool:
         """Welcome new subscribers; tell whether there may be more."""
-        return sum(1 for _ in range(_TURN) if self._iopub.greet()) == _TURN
+        return all(self._iopub.greet() for _ in range(_TURN))
 
     def _receive(self, channel: Channel, take: Callable[[Message], None]) -> bool:
         """Take up to a turn's worth of messages; tell whether there may be more."""

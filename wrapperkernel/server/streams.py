@@ -18,14 +18,15 @@ LARGEST = 256 * 1024
 class StreamBuffer:
     """Holds stream messages back until they are due; consecutive ones of one stream become one.
 
-    Text after a pause leaves at once (the leading edge); what comes within ``INTERVAL`` of it is
-    collected. Order is kept among streams and parents. The caller asks ``due`` when to ``take``.
+    Text after a pause, and the first of a request, leave at once (the leading edge); what comes within
+    ``INTERVAL`` of it is collected. Order is kept among streams and parents. The caller asks ``due`` when to ``take``.
     """
 
     def __init__(self) -> None:
         self._held: list[tuple[Message, list[str]]] = []
         self._size = 0
         self._last = float("-inf")
+        self._last_parent: object = None
 
     def __bool__(self) -> bool:
         return bool(self._held)
@@ -42,8 +43,10 @@ class StreamBuffer:
 
     def add(self, message: Message, now: float) -> list[Message]:
         """Take a stream message; return what leaves at once, if anything."""
-        if not self._held and now - self._last >= INTERVAL:
+        parent = message.parent_header.get("msg_id")
+        if not self._held and (now - self._last >= INTERVAL or parent != self._last_parent):
             self._last = now
+            self._last_parent = parent
             return [message]
         text = message.content["text"]
         if self._held and _same_stream(self._held[-1][0], message):
@@ -59,6 +62,7 @@ class StreamBuffer:
             return []
         held, self._held, self._size = self._held, [], 0
         self._last = now
+        self._last_parent = held[-1][0].parent_header.get("msg_id")
         return [
             message if len(texts) == 1 else replace(message, content=_joined(message, texts))
             for message, texts in held
