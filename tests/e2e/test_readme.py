@@ -1,0 +1,64 @@
+"""A newcomer's walk through the README: its commands as they stand there, in a fresh environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+WHAT_A_CLONE_HAS = ("wrapperkernel", "examples", "pyproject.toml", "README.md", "LICENSE")
+
+
+def blocks(section: str, language: str) -> list[str]:
+    """Return the code blocks of one section of the README."""
+    text = README.partition(f"\n## {section}\n")[2].partition("\n## ")[0] if section else README
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+Shell = Callable[..., str]
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """Return a function that runs lines of shell in a copy of the tree and a new environment with Jupyter."""
+    clone, environment = tmp_path / "clone", tmp_path / "environment"
+    clone.mkdir()
+    for name in WHAT_A_CLONE_HAS:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, clone / name)
+    variables = {
+        name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")
+    }
+    variables["PATH"] = f"{environment / 'bin'}{os.pathsep}{variables['PATH']}"
+
+    def run(lines: str, typed: str = "") -> str:
+        done = subprocess.run(
+            ["bash", "-euc", lines], cwd=clone, env=variables, input=typed, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{lines}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    subprocess.run([sys.executable, "-m", "venv", environment], check=True)
+    run("python -m pip install --quiet jupyter_console")
+    return run
+
+
+def test_the_readme_can_be_followed(shell: Shell) -> None:
+    install, console, own = blocks("Install", "sh")
+    shell(install)
+    # Without a terminal the console must be told not to ask for one.
+    said = shell(console.strip() + " --simple-prompt", "hello\n")
+    assert "hello" in said
+
+    [kernel] = blocks("", "python")
+    shell("cat >shout.py", kernel)
+    shell(own)
+    assert "LOUDER" in shell("jupyter console --kernel shout --simple-prompt", "louder\n")
