@@ -38,9 +38,11 @@ class Copy:
 
     def __init__(self, folder: Path) -> None:
         self.root = folder
-        shutil.copytree(ROOT, folder, ignore=NOT_COPIED)
+        shutil.copytree(ROOT, folder, ignore=NOT_COPIED, symlinks=True)
         # An installed wrapperkernel maps this package to examples/; on the path it has to be where it says.
-        (folder / "wrapperkernel" / "examples").symlink_to(folder / "examples")
+        examples = folder / "wrapperkernel" / "examples"
+        if not examples.is_symlink():
+            examples.symlink_to(folder / "examples")
 
     def environment(self, run: str) -> dict[str, str]:
         """Return the environment of one run; `run` marks all its processes."""
