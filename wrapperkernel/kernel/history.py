@@ -14,6 +14,7 @@ import os
 import re
 import stat
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -70,6 +71,20 @@ class History:
         self._lock = threading.Lock()
         self._cells: _Cells | None = None
         self._closed = False
+        self._later: deque[tuple[int, str, str | None]] = deque()
+
+    @property
+    def unsaved(self) -> bool:
+        """Tell whether there are cells that ``store_later`` took and nobody has saved."""
+        return bool(self._later)
+
+    def store_later(self, line: int, source: str, output: str | None = None) -> None:
+        """Remember a cell at no cost; it is written with the next question, ``save`` or ``close``."""
+        self._later.append((line, source, output))
+
+    def save(self) -> None:
+        """Write what ``store_later`` took."""
+        self._ask(lambda cells: None, None)
 
     @property
     def session(self) -> int:
@@ -110,6 +125,8 @@ class History:
     @shielded
     def close(self) -> None:
         """Close the file. What is stored afterwards is dropped, what is asked for is empty."""
+        if self._later:
+            self.save()
         with self._lock:
             self._closed = True
             if self._cells is not None:
@@ -138,15 +155,26 @@ class History:
             try:
                 if self._cells is None:
                     self._cells = _Cells.in_memory(1) if self._path is None else _Cells.in_file(self._path)
+                self._save(self._cells)
                 return question(self._cells)
             except (Error, OSError) as error:
                 if self._path is None:
                     return otherwise
                 self._cells = self._leave_file(error)
             try:
+                self._save(self._cells)
                 return question(self._cells)
             except Error:
                 return otherwise
+
+    def _save(self, cells: _Cells) -> None:
+        """Write the cells that wait; one that cannot be written goes on waiting."""
+        while self._later:
+            line, source, output = self._later[0]
+            cells.store(line, source)
+            if output is not None:
+                cells.store_output(line, output)
+            self._later.popleft()
 
     def _leave_file(self, error: Exception) -> _Cells:
         """Return a memory to go on with, and in it what of the past can still be read."""

@@ -77,11 +77,9 @@ def conclude_execute(kernel: Kernel, request: Request, content: Content) -> Cont
 
 
 def remember_execute(kernel: Kernel, request: Request) -> None:
-    """Put a cell into the history, behind its idle: writing to a disk need not hold up the reply."""
+    """Put a cell into the history, behind its idle."""
     if request.stored and request.execution_count is not None:
-        kernel.history.store(request.execution_count, request.content["code"])
-        if request.result is not None:
-            kernel.history.store_output(request.execution_count, request.result)
+        kernel.history.store_later(request.execution_count, request.content["code"], request.result)
 
 
 def abort(kernel: Kernel, request: Request) -> Any:
@@ -164,17 +162,17 @@ def comm_info(kernel: Kernel, request: Request) -> Content:
 
 def comm_open(kernel: Kernel, request: Request) -> None:
     """Open a comm that the frontend made."""
-    kernel.comm_call(kernel.comms.handle_open, request.message)
+    kernel.comms.handle_open(request.message)
 
 
 def comm_msg(kernel: Kernel, request: Request) -> None:
     """Give a message to its comm."""
-    kernel.comm_call(kernel.comms.handle_msg, request.message)
+    kernel.comms.handle_msg(request.message)
 
 
 def comm_close(kernel: Kernel, request: Request) -> None:
     """Close a comm that the frontend closed."""
-    kernel.comm_call(kernel.comms.handle_close, request.message)
+    kernel.comms.handle_close(request.message)
 
 
 def interrupt(kernel: Kernel, request: Request) -> Any:

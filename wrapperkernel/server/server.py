@@ -225,12 +225,18 @@ class Server:
         poll = select.poll()
         for waited in (self._wake, self._shell, self._stdin, self._iopub):
             poll.register(waited, select.POLLIN)
+        woken, shell = self._wake.fileno(), self._shell.fileno()
         timeout = self._flush_streams()
         while not self._ended.is_set():
-            poll.poll(timeout)
-            self._wake.clear()
-            waiting = self._greet() | self._receive(self._stdin, self._answers.put)
-            barriers = list(self._drained)
+            ready = [descriptor for descriptor, _ in poll.poll(timeout)]
+            if ready == [shell]:  # the ordinary case, on which every cell waits
+                barriers: list[threading.Event] = []
+                waiting = False
+            else:
+                if woken in ready:
+                    self._wake.clear()
+                waiting = self._greet() | self._receive(self._stdin, self._answers.put)
+                barriers = list(self._drained)
             waiting |= self._receive(self._shell, self._shell_arrived)
             if not waiting:
                 for barrier in barriers:
@@ -244,12 +250,15 @@ class Server:
 
     def _receive(self, channel: Channel, take: Callable[[Message], None]) -> bool:
         """Take up to a turn's worth of messages; tell whether there may be more."""
+        arrived = []
         for _ in range(_TURN):
             message = channel.receive()
             if message is None:
-                return False
+                break
+            arrived.append(message)
+        for message in arrived:  # last: whoever gets it runs at once, and should find this thread at rest
             take(message)
-        return True
+        return len(arrived) == _TURN
 
     def _shell_arrived(self, message: Message) -> None:
         if not self._ending.is_set():

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from time import monotonic
 
 from ..interrupts import Interrupts
 from ..kernel import dispatch
@@ -16,8 +17,13 @@ from ..kernel.kernel import Kernel
 from ..kernel.request import Request
 from ..wire import Message
 
+# Seconds that a cell may wait to be written into the history.
+_SAVE_DELAY = 1.0
 # Longest time to wait for the channels thread to read what has arrived, in seconds.
 _BARRIER_LIMIT = 1.0
+
+# Put into the queue of ``aside`` to have the history saved.
+_SAVE = object()
 
 
 class ShellQueue:
@@ -58,6 +64,8 @@ class ShellQueue:
             while (request := self._next()) is not None:
                 if not self._refuses:
                     self._handle(request)
+                if self._kernel.history.unsaved:
+                    self._aside.save_soon()
                 if request.ends_kernel:
                     return
         finally:
@@ -102,9 +110,10 @@ class Aside:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._queue: SimpleQueue[Request | None] = SimpleQueue()
+        self._queue: SimpleQueue[Request | object | None] = SimpleQueue()
         self._turn = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._saves_soon = False
 
     def start(self) -> None:
         """Start the thread."""
@@ -114,6 +123,12 @@ class Aside:
     def put(self, request: Request) -> None:
         """Queue a request to be answered beside."""
         self._queue.put(request)
+
+    def save_soon(self) -> None:
+        """Have the history written within ``_SAVE_DELAY``: a disk must not hold up the next cell."""
+        if not self._saves_soon:
+            self._saves_soon = True
+            self._queue.put(_SAVE)
 
     def stop(self) -> None:
         """Let the thread end after what it does now."""
@@ -136,6 +151,19 @@ class Aside:
     def _run(self) -> None:
         # Nobody fires these: an interrupt belongs to the request of the main thread.
         interrupts = Interrupts()
-        while (request := self._queue.get()) is not None:
+        saving: float | None = None
+        while True:
+            try:
+                request = self._queue.get(timeout=None if saving is None else max(0.0, saving - monotonic()))
+            except Empty:
+                saving, self._saves_soon = None, False
+                self._kernel.history.save()
+                continue
+            if request is None:
+                return
+            if request is _SAVE:
+                saving = monotonic() + _SAVE_DELAY
+                continue
+            assert isinstance(request, Request)
             with self._turn:
                 dispatch.handle(self._kernel, request, interrupts)

@@ -19,7 +19,8 @@ class StreamBuffer:
     """Holds stream messages back until they are due; consecutive ones of one stream become one.
 
     Text after a pause, and the first of a request, leave at once (the leading edge); what comes within
-    ``INTERVAL`` of it is collected. Order is kept among streams and parents. The caller asks ``due`` when to ``take``.
+    ``INTERVAL`` of it is collected. Order is kept among streams and parents. The caller asks ``due`` when
+    to ``take``.
     """
 
     def __init__(self) -> None:
