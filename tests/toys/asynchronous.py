@@ -131,7 +131,13 @@ class AsyncKernel(PlainKernel):
     def _misbehave(self, hook: str) -> Any:
         self.seen.append(hook)
         how = self.behaviour.get(hook)
-        return None if how is None else ASYNC_MISBEHAVIOUR[how]()
+        if how is None:
+            return None
+        if how == "wait":
+            asyncio.get_running_loop().call_soon(self.hanging.set)  # once this task is suspended
+        else:
+            self.hanging.set()
+        return ASYNC_MISBEHAVIOUR[how]()
 
 
 if __name__ == "__main__":

@@ -97,7 +97,8 @@ class PlainKernel(Kernel):
         self.seen: list[str] = []  # the hooks that were called, in order
         self.offered: dict[str, Any] = {}  # what do_execute was given last
         self.handles: list[Any] = []
-        self.opened: list[Any] = []  # comms that frontends opened
+        self.opened: list[Any] = []  # comms, also those that frontends opened
+        self.hanging = threading.Event()  # set when a hook that was told to hang is about to
 
     # -- hooks ----------------------------------------------------------------------------------------
 
@@ -341,7 +342,10 @@ class PlainKernel(Kernel):
     def _misbehave(self, hook: str) -> Any:
         self.seen.append(hook)
         how = self.behaviour.get(hook)
-        return None if how is None else MISBEHAVIOUR[how]()
+        if how is None:
+            return None
+        self.hanging.set()
+        return MISBEHAVIOUR[how]()
 
     def _echo(self, comm: Any, message: Any) -> None:
         self.opened.append(comm)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..interrupts import Interrupts
 from . import replies, requests
-from .errors import ExecuteError, ExecutionAborted
+from .errors import ExecuteError, ExecutionAborted, RequestError
 from .request import Request
 
 if TYPE_CHECKING:
@@ -146,15 +146,24 @@ def handle(kernel: Kernel, request: Request, interrupts: Interrupts, entry: Entr
 def _decide(kernel: Kernel, request: Request, interrupts: Interrupts, entry: Entry) -> Content:
     """Find out what the reply says. From the last line on, no interrupt reaches this request."""
     try:
-        content = replies.complete(request, entry.answer(kernel, request))
-    except (ExecuteError, KeyboardInterrupt, ExecutionAborted) as failure:
-        content = replies.failure(failure)
+        content = _outcome(kernel, request, entry)
     except BaseException as error:  # also SystemExit and CancelledError: a hook cannot leave without a reply
         kernel.log.exception("%s failed in the kernel", request.msg_type)
         content = replies.failure(error)
     if interrupts.decide():
         content = replies.failure(KeyboardInterrupt())
     return content
+
+
+def _outcome(kernel: Kernel, request: Request, entry: Entry) -> Content:
+    """Return what the hook makes of the request, or the failure of the language, the user or the client."""
+    try:
+        return replies.complete(request, entry.answer(kernel, request))
+    except (ExecuteError, KeyboardInterrupt, ExecutionAborted) as failure:
+        return replies.failure(failure)
+    except RequestError as error:
+        kernel.log.warning("a %s that cannot be answered: %s", request.msg_type, error)
+        return replies.failure(error)
 
 
 def _conclude(kernel: Kernel, request: Request, entry: Entry, content: Content) -> Content:

@@ -13,11 +13,16 @@ class ExecuteError(Exception):
     for ``do_execute`` an ``error`` message on iopub as well (messaging specification, "Request-Reply").
     """
 
+    # What a subclass has that does not call our constructor.
+    ename: str = ""
+    evalue: str = ""
+    traceback: Sequence[str] = ()
+
     def __init__(self, ename: str, evalue: str = "", traceback: Sequence[str] = ()) -> None:
         super().__init__(ename, evalue)
         self.ename = ename
         self.evalue = evalue
-        self.traceback = list(traceback)
+        self.traceback = traceback.splitlines() if isinstance(traceback, str) else list(traceback)
 
     def __str__(self) -> str:
         return f"{self.ename}: {self.evalue}" if self.evalue else self.ename

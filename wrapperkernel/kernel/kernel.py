@@ -150,15 +150,17 @@ class Kernel(Configurable):
 
     def page(self, data: Mapping[str, Any], start: int = 0) -> None:
         """Have the frontend show a MIME bundle in its pager, from line ``start``, after the cell."""
-        self._payloads.append({"source": "page", "data": dict(data), "start": start})
+        self._payloads.append(replies.payload({"source": "page", "data": data, "start": start}))
 
     def set_next_input(self, text: str, replace: bool = False) -> None:
         """Have the frontend put ``text`` into the next cell, or in place of this one (``replace``)."""
-        self._payloads.append({"source": "set_next_input", "text": text, "replace": replace})
+        self._payloads.append(
+            replies.payload({"source": "set_next_input", "text": text, "replace": replace})
+        )
 
     def ask_exit(self, keepkernel: bool = False) -> None:
         """Have the frontend ask whether to exit, and with it the kernel unless ``keepkernel``."""
-        self._payloads.append({"source": "ask_exit", "keepkernel": keepkernel})
+        self._payloads.append(replies.payload({"source": "ask_exit", "keepkernel": keepkernel}))
 
     # -- what dispatch and the server use -------------------------------------------------------------
 
@@ -188,10 +190,14 @@ class Kernel(Configurable):
     def evaluate(self, expression: Any) -> dict[str, Any]:
         """Evaluate one user expression; its failure is its own (PROTOCOL E9)."""
         try:
-            value = self.call("do_evaluate", expression=str(expression))
-            return self._shown(value)
-        except Exception as error:
-            self.log.debug("do_evaluate failed", exc_info=True)
+            bundle = MimeBundle.of(self.call("do_evaluate", expression=str(expression)))
+            return replies.expression({"data": bundle.data, "metadata": bundle.metadata})
+        except KeyboardInterrupt:
+            raise
+        except ExecuteError as error:
+            return replies.failure(error)
+        except BaseException as error:  # also SystemExit, as in dispatch
+            self.log.exception("do_evaluate failed in the kernel")
             return replies.failure(error)
 
     def comm_call(self, handler: Callable[[Message], None], message: Message) -> None:
@@ -207,10 +213,6 @@ class Kernel(Configurable):
         """Close the history and the loops of async hooks; the last call that a kernel gets."""
         self.history.close()
         self._caller.close()
-
-    def _shown(self, value: Any) -> dict[str, Any]:
-        bundle = MimeBundle.of(value)
-        return {"status": "ok", "data": bundle.data, "metadata": bundle.metadata}
 
     def _history_file(self) -> Path | None:
         if not self.stores_history:

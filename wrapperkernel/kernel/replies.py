@@ -6,16 +6,24 @@ Everything here is a function of its arguments.
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from ..wire import encode
+from ..wire import decode, encode
 from .errors import ExecuteError, ReplyError
 from .request import Request
 
 Content = dict[str, Any]
+
+# "aborted" was never a good answer of a cell that ran (PROTOCOL E11), and "abort" never legal; old kernels
+# return both when they were interrupted.
+_FAILED = ("error", "abort", "aborted")
+
+_MIME_TYPE = re.compile(r"[^\s/]+/[^/]+")
+_TEXT_TYPE = re.compile(r"text/.*|.*[/+]xml|application/(x-)?(java|ecma)script", re.IGNORECASE)
 
 
 def failure(error: BaseException) -> Content:
@@ -24,9 +32,9 @@ def failure(error: BaseException) -> Content:
         return error_content(error.ename, error.evalue, error.traceback)
     if isinstance(error, KeyboardInterrupt):
         return error_content("KeyboardInterrupt", "interrupted", ["KeyboardInterrupt"])
-    name = type(error).__name__
-    lines = "".join(traceback.format_exception(type(error), error, _outside(error.__traceback__)))
-    return error_content(name, str(error), lines.splitlines())
+    # It has a text also for errors that have none: a hook's error may fail in its own __str__.
+    described = traceback.TracebackException(type(error), error, _outside(error.__traceback__))
+    return error_content(type(error).__name__, str(described), "".join(described.format()))
 
 
 def _outside(frames: TracebackType | None) -> TracebackType | None:
@@ -44,7 +52,7 @@ def error_content(ename: object, evalue: object, lines: object) -> Content:
         lines = lines.splitlines()
     return {
         "status": "error",
-        "ename": str(ename) if ename else "Error",
+        "ename": str(ename or "") or "Error",
         "evalue": "" if evalue is None else str(evalue),
         "traceback": [str(line) for line in lines] if isinstance(lines, (list, tuple)) else [str(lines)],
     }
@@ -53,64 +61,136 @@ def error_content(ename: object, evalue: object, lines: object) -> Content:
 def complete(request: Request, returned: Any) -> Content:
     """Return the whole, checked content of the reply to ``request``; ReplyError if it cannot be right.
 
-    ``returned`` is what the hook returned: nothing, or some or all of the fields.
+    ``returned`` is what the hook returned: nothing, or some or all of the fields. The content shares
+    nothing with it.
     """
-    if returned is None:
-        returned = {}
-    if not isinstance(returned, Mapping):
-        raise ReplyError(f"the hook returned {type(returned).__name__}, not a dict of reply content")
-    content = dict(returned)
+    content = _as_json({} if returned is None else returned)
     status = content.setdefault("status", "ok")
-    if request.msg_type != "is_complete_request" and status in ("error", "abort", "aborted"):
-        # "aborted" was never a good answer of a cell that ran (PROTOCOL E11), and "abort" never legal.
-        named = error_content(content.get("ename"), content.get("evalue"), content.get("traceback"))
-        if status != "error" and not content.get("ename"):
-            named = failure(KeyboardInterrupt())
-        return {**content, **named}
+    if status in _FAILED:
+        return _failed(request, content)
     check = _CHECKS.get(request.msg_type)
     if check is not None:
         check(request, content)
-    if request.msg_type != "is_complete_request" and content["status"] != "ok":
-        raise ReplyError(f"status is {content['status']!r}, neither 'ok' nor 'error'")
-    try:
-        encode(content)
-    except (TypeError, ValueError) as error:
-        raise ReplyError(f"the reply cannot be written as JSON: {error}") from error
+    if request.msg_type != "is_complete_request" and status != "ok":
+        raise ReplyError(f"status is {status!r}, neither 'ok' nor 'error'")
     return content
 
 
-def _field(content: Content, name: str, kind: type | tuple[type, ...], default: Any) -> Any:
+def expression(bundle: Mapping[str, Any]) -> Content:
+    """Return the value of one user expression, checked, from ``data`` and ``metadata``."""
+    return _expression(_as_json(bundle))
+
+
+def payload(entry: Mapping[str, Any]) -> Content:
+    """Return one payload of an execute_reply, checked."""
+    return _payload(_as_json(entry))
+
+
+def _as_json(returned: Any) -> Content:
+    """Return a dict as a client will read it; ReplyError if there is no such thing."""
+    if not isinstance(returned, Mapping):
+        raise ReplyError(f"the hook returned {type(returned).__name__}, not a dict of reply content")
+    try:
+        return dict(decode(encode(dict(returned))))
+    except (TypeError, ValueError) as error:
+        raise ReplyError(f"the reply cannot be written as JSON: {error}") from error
+
+
+def _field(content: Content, name: str, kind: type, default: Any) -> Any:
     """Return a field, filled in when missing or None; ReplyError when it has another type."""
     value = content.get(name)
     if value is None:
         value = content[name] = default
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
-        raise ReplyError(f"{name} is {type(value).__name__} in the hook's reply")
+    if type(value) is not kind:
+        raise ReplyError(f"{name} is {type(value).__name__} in the hook's reply, not {kind.__name__}")
     return value
 
 
+def _failed(request: Request, content: Content) -> Content:
+    if content["status"] != "error" and not content.get("ename"):
+        named = failure(KeyboardInterrupt())
+    else:
+        named = error_content(content.get("ename"), content.get("evalue"), content.get("traceback"))
+    if request.msg_type == "execute_request":
+        _execute(request, content)
+    content.pop("indent", None)
+    return {**content, **named}
+
+
 def _execute(request: Request, content: Content) -> None:
-    _field(content, "payload", list, [])
-    _field(content, "user_expressions", dict, {})
+    for entry in _field(content, "payload", list, []):
+        _payload(entry)
+    for value in _field(content, "user_expressions", dict, {}).values():
+        _expression(value)
+
+
+def _payload(entry: Any) -> Content:
+    if not isinstance(entry, dict) or not entry.get("source") or not isinstance(entry["source"], str):
+        raise ReplyError("payload holds something that is no object with a source")
+    fields = _PAYLOADS.get(entry["source"], {})
+    for name, default in fields.items():
+        _field(entry, name, type(default), default)
+    if entry["source"] == "page":
+        _bundle(entry)
+        _field(entry["data"], "text/plain", str, "")
+    return entry
+
+
+# Fields of the payloads of which the specification speaks, and what they are when left out.
+_PAYLOADS: Mapping[str, Mapping[str, Any]] = {
+    "page": {"start": 0},
+    "set_next_input": {"text": "", "replace": False},
+    "edit_magic": {"filename": "", "line_number": 0},
+    "ask_exit": {"keepkernel": False},
+}
+
+
+def _expression(value: Any) -> Content:
+    if not isinstance(value, dict):
+        raise ReplyError(f"the value of a user expression is {type(value).__name__}, not an object")
+    if value.setdefault("status", "ok") == "error":
+        value.update(error_content(value.get("ename"), value.get("evalue"), value.get("traceback")))
+    elif value["status"] == "ok":
+        _bundle(value)
+    else:
+        raise ReplyError(f"the status of a user expression is {value['status']!r}")
+    return value
+
+
+def _bundle(content: Content) -> None:
+    for mime_type, value in _field(content, "data", dict, {}).items():
+        if not _MIME_TYPE.fullmatch(mime_type):
+            raise ReplyError(f"data has a key that is no MIME type: {mime_type!r}")
+        if value is None or (_TEXT_TYPE.fullmatch(mime_type) and not isinstance(value, str)):
+            raise ReplyError(f"data holds {type(value).__name__} as {mime_type}")
+    _field(content, "metadata", dict, {})
 
 
 def _complete(request: Request, content: Content) -> None:
     code = request.content["code"]
     position = cursor_pos(request.content)
-    matches = _field(content, "matches", (list, tuple), [])
-    if not all(isinstance(match, str) for match in matches):
+    if not all(isinstance(match, str) for match in _field(content, "matches", list, [])):
         raise ReplyError("matches holds something that is no text")
     start = _field(content, "cursor_start", int, position)
     end = _field(content, "cursor_end", int, position)
     if not 0 <= start <= end <= len(code):
         raise ReplyError(f"cursor_start {start} and cursor_end {end} lie outside of the code")
-    _field(content, "metadata", dict, {})
+    metadata = _field(content, "metadata", dict, {})
+    for kind in _field(metadata, _TYPES, list, []) if _TYPES in metadata else []:
+        if not isinstance(kind, dict) or any(type(kind.get(name)) is not of for name, of in _TYPE_FIELDS):
+            raise ReplyError(f"{_TYPES} holds something that is not start, end, text and type")
+        _field(kind, "signature", str, "")
+
+
+# The types of completions, which no specification knows and several frontends show (PROTOCOL Q4).
+_TYPES = "_jupyter_types_experimental"
+_TYPE_FIELDS = (("start", int), ("end", int), ("text", str), ("type", str))
 
 
 def _inspect(request: Request, content: Content) -> None:
-    data = _field(content, "data", dict, {})
-    _field(content, "metadata", dict, {})
-    _field(content, "found", bool, bool(data))
+    _bundle(content)
+    if _field(content, "found", bool, bool(content["data"])) and not content["data"]:
+        raise ReplyError("found is true, but data is empty")
 
 
 def _is_complete(request: Request, content: Content) -> None:
@@ -126,11 +206,16 @@ def _is_complete(request: Request, content: Content) -> None:
 
 
 def _history(request: Request, content: Content) -> None:
-    entries = _field(content, "history", (list, tuple), [])
-    for entry in entries:
-        good = isinstance(entry, (list, tuple)) and len(entry) == 3
-        if not good or not all(type(number) is int for number in entry[:2]):
+    for entry in _field(content, "history", list, []):
+        if not isinstance(entry, list) or [type(part) for part in entry] not in _ENTRIES:
             raise ReplyError("history holds something that is not (session, line, input)")
+        source = entry[2]
+        if isinstance(source, list) and [type(part) for part in source] not in _SOURCES:
+            raise ReplyError("history holds something that is not (session, line, (input, output))")
+
+
+_ENTRIES = ([int, int, str], [int, int, list])
+_SOURCES = ([str, str], [str, type(None)])
 
 
 def _shutdown(request: Request, content: Content) -> None:
