@@ -31,7 +31,7 @@ from typing import Any
 import zmq
 
 from ..interrupts import Interrupts, shielded
-from ..kernel import dispatch, requests
+from ..kernel import comm_package, dispatch, requests
 from ..kernel.errors import ExecuteError
 from ..kernel.kernel import Kernel
 from ..kernel.outbox import ChannelName
@@ -99,7 +99,25 @@ class Server:
     # -- start ----------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Bind, make the ports known, start the threads and say ``starting``. Raises BindError."""
+        """Bind, make the ports known, start the threads and say ``starting``.
+
+        Raises BindError and ConnectionFileError, and has then left no file behind.
+        """
+        try:
+            self._open_sockets()
+            self.endpoints.publish()
+        except BaseException:
+            self.endpoints.cleanup()
+            raise
+        self._extend_table()
+        self.kernel.connect(self, self.session)
+        comm_package.install(self.kernel.comms)
+        self._install_signals()
+        self._shells.start()
+        self._start_thread(self._serve_channels, "channels")
+        self._start_thread(self._serve_control, "control")
+
+    def _open_sockets(self) -> None:
         flood_limit, patience, _ = self._limits
         common = (self.session, self._wake, self._message_log, self._malformed)
         control_common = (self.session, self._control_wake, self._message_log, self._malformed)
@@ -122,13 +140,6 @@ class Server:
         )
         self._iopub.say_first(starting)
         self._heartbeat.start()
-        self.kernel.connect(self, self.session)
-        self._extend_table()
-        self.endpoints.publish()
-        self._install_signals()
-        self._shells.start()
-        self._start_thread(self._serve_channels, "channels")
-        self._start_thread(self._serve_control, "control")
 
     def serve(self) -> None:
         """Run ``do_start``, then handle requests until the kernel is told to end; then close everything."""
