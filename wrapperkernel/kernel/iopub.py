@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from . import replies
 from .display import DisplayHandle, MimeBundle
 from .request import Link, Request
 
@@ -36,6 +37,8 @@ class IOPub:
         """Publish text of ``stdout`` or ``stderr``; consecutive texts may arrive as one."""
         if name not in ("stdout", "stderr"):
             raise ValueError(f"a stream is named stdout or stderr, not {name!r}")
+        if not isinstance(text, str):  # bytes would arrive as base64
+            raise TypeError(f"a stream carries str, not {type(text).__name__}")
         for start in range(0, len(text), PIECE):
             self.send("stream", {"name": name, "text": text[start : start + PIECE]})
 
@@ -76,10 +79,11 @@ class IOPub:
 
     def error(self, ename: str, evalue: str = "", traceback: Sequence[str] = ()) -> None:
         """Publish a failure. A hook that fails raises ExecuteError instead, which publishes and replies."""
+        content = replies.error_content(ename, evalue, traceback)
+        del content["status"]
         request = self._under or self._link.parent
         if request is not None:
-            request.error_published = True
-        content = {"ename": str(ename) or "Error", "evalue": str(evalue), "traceback": list(traceback)}
+            request.error = content
         self.send("error", content)
 
     def display(self, value: Any) -> DisplayHandle:

@@ -25,7 +25,7 @@ class Request:
     """A message that somebody sent to the kernel, and what became of it so far.
 
     ``arrival`` numbers the cells as they come in. ``silent`` (no output), ``stored`` (goes into the history,
-    with ``result``), ``error_published``, ``stops_queue`` and ``ends_kernel`` are set while it is handled.
+    with ``result``), ``error`` (as published), ``stops_queue`` and ``ends_kernel`` are set meanwhile.
     ``before_stop`` is called before the reply of a failed cell leaves, if queued cells shall not run.
     """
 
@@ -42,7 +42,7 @@ class Request:
         self.stored = False
         self.silent = False
         self.allow_stdin = False
-        self.error_published = False
+        self.error: dict[str, Any] | None = None
         self.stops_queue = False
         self.ends_kernel = False
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..wire import PROTOCOL_VERSION
 from . import replies
-from .errors import ExecutionAborted, RequestError
+from .errors import ExecutionAborted, ReplyError, RequestError
 from .request import Request
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ def conclude_execute(kernel: Kernel, request: Request, content: Content) -> Cont
     content["execution_count"] = kernel.execution_count if count is None else count
     content["payload"] = [*content.get("payload", []), *kernel.take_payloads()]
     if content["status"] == "error":
-        if not request.silent and not request.error_published:
+        if request.error is not None:  # the hook has published it, and the reply says the same
+            content.update(request.error)
+        elif not request.silent:
             error = {name: content[name] for name in ("ename", "evalue", "traceback")}
             kernel.link.publish("error", error, request)
         request.stops_queue = not request.silent and bool(request.content.get("stop_on_error", True))
@@ -221,6 +223,8 @@ def _evaluate(
 ) -> Content:
     """Evaluate user expressions one by one; a bad one is an error of its own."""
     done = (returned or {}).get("user_expressions") or {}
+    if not isinstance(done, Mapping):
+        raise ReplyError(f"user_expressions is {type(done).__name__} in the hook's reply")
     return {name: done.get(name) or kernel.evaluate(text) for name, text in expressions.items()}
 
 

@@ -34,7 +34,7 @@ class Stdin:
         request = self._link.current
         if request is None or not request.allow_stdin:
             raise StdinNotAllowed("the client that runs this cell cannot be asked for input")
-        answer = self._link.ask(request, prompt, password)
+        answer = self._link.ask(request, str(prompt), password)
         if answer == END_OF_FILE:
             raise EOFError("end of input")
         return answer
