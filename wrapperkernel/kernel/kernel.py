@@ -154,9 +154,7 @@ class Kernel(Configurable):
 
     def set_next_input(self, text: str, replace: bool = False) -> None:
         """Have the frontend put ``text`` into the next cell, or in place of this one (``replace``)."""
-        self._payloads.append(
-            replies.payload({"source": "set_next_input", "text": text, "replace": replace})
-        )
+        self._payloads.append(replies.payload({"source": "set_next_input", "text": text, "replace": replace}))
 
     def ask_exit(self, keepkernel: bool = False) -> None:
         """Have the frontend ask whether to exit, and with it the kernel unless ``keepkernel``."""
