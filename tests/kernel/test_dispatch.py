@@ -6,6 +6,7 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from toys.plain import MISBEHAVIOUR, PlainKernel
 
 from wrapperkernel import ExecuteError, Kernel
 from wrapperkernel.interrupts import NAMED_SIGNAL, Interrupts
-from wrapperkernel.kernel import dispatch
+from wrapperkernel.kernel import dispatch, requests
+from wrapperkernel.kernel.outbox import ChannelName
 from wrapperkernel.kernel.request import Request
 from wrapperkernel.testing.exchange import REPLY_OF
 from wrapperkernel.testing.execution import Exchange
@@ -26,7 +28,7 @@ TOYS = [PlainKernel, AsyncKernel]
 LIMIT = 60.0  # seconds that an event may take to come
 
 # Hook -> a request that calls it.
-REQUESTS: dict[str, tuple[Any, str, dict[str, Any]]] = {
+REQUESTS: dict[str, tuple[ChannelName, str, dict[str, Any]]] = {
     "do_execute": ("shell", "execute_request", {"code": "none"}),
     "do_complete": ("shell", "complete_request", {"code": "pri", "cursor_pos": 3}),
     "do_inspect": ("shell", "inspect_request", {"code": "print", "cursor_pos": 3, "detail_level": 0}),
@@ -43,10 +45,10 @@ REQUESTS: dict[str, tuple[Any, str, dict[str, Any]]] = {
 HANGS = {"wait", "spin"}
 
 
-def ask(harness: KernelHarness, hook: str, channel: str | None = None) -> Exchange:
+def ask(harness: KernelHarness, hook: str, channel: ChannelName | None = None) -> Exchange:
     """Send the request that calls a hook; the harness raises unless the exchange is valid as a whole."""
     usual, msg_type, content = REQUESTS[hook]
-    return harness.request(msg_type, content, channel=channel or usual)  # type: ignore[arg-type]
+    return harness.request(msg_type, content, channel=channel or usual)
 
 
 def failure(exchange: Exchange, hook: str) -> dict[str, Any]:
@@ -71,6 +73,229 @@ def handlers() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+# --- the bracket ------------------------------------------------------------------------------------
+
+COMM = {"comm_id": "c1", "data": {}}
+TABLE: list[tuple[ChannelName, str, dict[str, Any]]] = [
+    *REQUESTS.values(),
+    ("shell", "execute_request", {"code": "raise Error oh"}),
+    ("shell", "execute_request", {"code": ""}),
+    ("shell", "execute_request", {"code": "print x", "silent": True}),
+    ("shell", "execute_request", {}),
+    ("shell", "comm_info_request", {}),
+    ("shell", "kernel_info_request", {}),
+    ("shell", "comm_open", {**COMM, "target_name": "toy.echo"}),
+    ("shell", "comm_open", {**COMM, "target_name": "nobody"}),
+    ("shell", "comm_msg", COMM),
+    ("shell", "comm_close", COMM),
+    ("shell", "shutdown_request", {"restart": True}),
+    ("control", "kernel_info_request", {}),
+    ("control", "debug_request", {"seq": 1, "type": "request", "command": "debugInfo"}),
+    ("control", "usage_request", {}),
+    ("shell", "frobnicate_request", {}),
+    ("control", "frobnicate_request", {}),
+]
+
+
+@pytest.mark.row("R1", file="kernel/dispatch.py", old="kernel.bracket.idle(kernel, request)", new="pass")
+@pytest.mark.row("R3")
+@pytest.mark.parametrize(
+    ("channel", "msg_type", "content"),
+    TABLE,
+    ids=[f"{row[0]}-{row[1]}-{number}" for number, row in enumerate(TABLE)],
+)
+def test_every_request_is_answered_between_busy_and_idle(
+    toy: KernelHarness, channel: ChannelName, msg_type: str, content: dict[str, Any]
+) -> None:
+    """The harness complains unless busy is first, idle last, and the one reply is valid and between them."""
+    begin = len(toy.sent)
+    exchange = toy.request(msg_type, content, channel=channel)
+    states = [(m["channel"], m["content"].get("execution_state")) for m in toy.sent[begin:]]
+    assert states[0] == ("iopub", "busy")
+    assert states[-1] == ("iopub", "idle")
+    assert (exchange.reply and exchange.reply["msg_type"]) == REPLY_OF.get(msg_type)
+
+
+@pytest.mark.row(
+    "H8", file="kernel/dispatch.py", old=".get(request.msg_type, UNKNOWN)", new="[request.msg_type]"
+)
+@pytest.mark.parametrize("channel", ["shell", "control"])
+def test_an_unknown_type_gets_busy_and_idle_and_is_logged(
+    toy: KernelHarness, channel: ChannelName, caplog: pytest.LogCaptureFixture
+) -> None:
+    exchange = toy.request("frobnicate_request", {"what": ["ever"]}, channel=channel)
+    assert exchange.reply is None
+    assert len(exchange.messages) == 2
+    assert "frobnicate_request" in caplog.text
+    assert toy.execute("print on").stdout == "on\n"
+
+
+@pytest.mark.row("H8")
+def test_a_known_type_on_the_wrong_channel_is_unknown_there(toy: KernelHarness) -> None:
+    assert types(send(toy, "control", "execute_request", {"code": "print x"})) == ["status", "status"]
+
+
+@pytest.mark.row("H8")
+def test_unknown_fields_do_no_harm(toy: KernelHarness) -> None:
+    content = {"code": "print on", "frobnicate": {"deep": [1]}, "status": "error"}
+    assert toy.request("execute_request", content, metadata={"nobody": "knows"}).status == "ok"
+
+
+@pytest.mark.row(
+    "T11",
+    file="kernel/dispatch.py",
+    old="UNKNOWN = Entry(_nothing, replies=False)",
+    new="UNKNOWN = Entry(_nothing)",
+)
+@pytest.mark.parametrize(
+    "msg_type", ["create_subshell_request", "delete_subshell_request", "list_subshell_request"]
+)
+def test_subshells_are_refused_without_a_reply(
+    toy: KernelHarness, caplog: pytest.LogCaptureFixture, msg_type: str
+) -> None:
+    answer = send(toy, "control", msg_type, {"subshell_id": "s1"})
+    assert types(answer) == ["status", "status"]
+    assert "ERROR" in caplog.text
+
+
+@pytest.mark.row("T11")
+def test_a_subshell_id_is_ignored_and_comes_back_in_the_parent_header(toy: KernelHarness) -> None:
+    answer = send(toy, "shell", "execute_request", {"code": "print on"}, header={"subshell_id": "s1"})
+    assert "execute_reply" in types(answer)
+    assert {message["parent_header"]["subshell_id"] for message in answer} == {"s1"}
+    assert any(message["content"].get("text") == "on\n" for message in answer)
+
+
+@pytest.mark.row(
+    "H3",
+    file="kernel/request.py",
+    old="parent=request.header if request is not None else None,",
+    new="parent=None,",
+)
+def test_the_parent_header_of_everything_is_the_requests_header(toy: KernelHarness) -> None:
+    odd = {
+        "subshell_id": None,
+        "frobnicate": [1, {"a": "b"}],
+        "version": "9.9",
+        "date": "yesterday",
+        "username": 3,
+    }
+    code = "print x\ndisplay y\nask z\nresult 1\ncomm t\nclear\nraise E f"
+    content = {"code": code, "allow_stdin": True}
+    with KernelHarness(type(toy.kernel), answers=["well"]) as harness:
+        answer = send(harness, "shell", "execute_request", content, header=odd)
+    assert len(answer) == 12
+    parents = [message["parent_header"] for message in answer]
+    assert parents == [parents[0]] * len(parents)
+    assert {**parents[0], **odd} == parents[0]
+    assert parents[0]["msg_id"]
+
+
+@pytest.mark.row("H3")
+def test_a_message_without_a_cause_has_an_empty_parent_header(toy: KernelHarness) -> None:
+    fresh = KernelHarness(PlainKernel)
+    fresh.kernel.iopub.display_data({"text/plain": "early"})
+    assert fresh.sent[-1]["parent_header"] == {}
+    fresh.close()
+
+
+@pytest.mark.row(
+    "M3",
+    file="kernel/dispatch.py",
+    old='"comm_msg": Entry(requests.comm_msg, replies=False),',
+    new='"comm_msg": Entry(requests.comm_msg),',
+)
+@pytest.mark.parametrize("data", [{"text": "hi"}, {"raise": True}])
+def test_comm_messages_get_busy_and_idle_and_no_reply(toy: KernelHarness, data: dict[str, Any]) -> None:
+    opened = toy.request("comm_open", {**COMM, "target_name": "toy.echo"})
+    sent = toy.request("comm_msg", {"comm_id": "c1", "data": data})
+    closed = toy.request("comm_close", COMM)
+    for exchange in (opened, sent, closed):
+        assert exchange.reply is None
+        states = [content["execution_state"] for content in exchange.contents("status")]
+        assert states == ["busy", "idle"]
+
+
+@pytest.mark.row("M5")
+def test_what_a_comm_callback_publishes_belongs_to_its_message(toy: KernelHarness) -> None:
+    toy.execute("print earlier")
+    toy.request("comm_open", {**COMM, "target_name": "toy.echo"})
+    exchange = toy.request("comm_msg", {"comm_id": "c1", "data": {"text": "hi"}})
+    assert [content["text"] for content in exchange.contents("stream")] == ["comm says hi\n"]
+    (echo,) = (message for message in exchange.messages if message["msg_type"] == "comm_msg")
+    assert echo["parent_header"] == exchange.request["header"]
+
+
+def test_a_failing_comm_callback_is_logged_and_the_comm_lives(
+    toy: KernelHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    toy.request("comm_open", {**COMM, "target_name": "toy.echo"})
+    toy.request("comm_msg", {"comm_id": "c1", "data": {"raise": True}})
+    assert "as told" in caplog.text
+    assert toy.request("comm_msg", {"comm_id": "c1", "data": {"text": "on"}}).contents("comm_msg")
+
+
+def test_beside_a_running_cell_its_busy_is_said_again(toy: KernelHarness) -> None:
+    """Frontends look at the last status: behind the idle of a request beside the cell, the cell is busy."""
+    kernel = toy.kernel
+    begin = len(toy.sent)
+
+    def complete() -> None:
+        message = toy.session.compose("complete_request", {"code": "", "cursor_pos": 0}, identities=(b"x",))
+        dispatch.handle(kernel, Request("shell", message), Interrupts())
+
+    def cell(*args: Any) -> None:
+        thread = threading.Thread(target=complete)
+        thread.start()
+        thread.join()
+
+    kernel.shell_requests["execute_request"] = dispatch.Entry(cell, replies=False)
+    message = toy.session.compose("execute_request", {"code": "x"}, identities=(b"x",))
+    dispatch.handle(kernel, Request("shell", message), kernel.link.interrupts)
+    said = [
+        (m["parent_header"]["msg_type"].split("_")[0], m["content"]["execution_state"])
+        for m in toy.sent[begin:]
+        if m["msg_type"] == "status"
+    ]
+    assert said == [
+        ("execute", "busy"),
+        ("complete", "busy"),
+        ("complete", "idle"),
+        ("execute", "busy"),
+        ("execute", "idle"),
+    ]
+
+
+def test_an_entry_of_the_table_may_be_added_or_replaced(toy: KernelHarness) -> None:
+    def answer(kernel: Kernel, request: Request) -> dict[str, Any]:
+        return {"matches": [request.content["code"] * 2]}
+
+    toy.kernel.shell_requests["complete_request"] = dispatch.Entry(answer)
+    assert toy.complete("ab").content["matches"] == ["abab"]
+    assert "complete_request" in dispatch.SHELL
+    assert dispatch.SHELL["complete_request"].answer is requests.complete  # the table of others is untouched
+
+
+def send(
+    harness: KernelHarness,
+    channel: ChannelName,
+    msg_type: str,
+    content: dict[str, Any],
+    *,
+    header: dict[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """Send a request with a header of its own; return all that came of it, as it came."""
+    composed = harness.session.compose(msg_type, content, identities=(b"harness",))
+    message = replace(composed, header={**composed.header, **(header or {})})
+    begin = len(harness.sent)
+    dispatch.handle(harness.kernel, Request(channel, message), harness.kernel.link.interrupts)
+    return harness.sent[begin:]
+
+
+def types(messages: list[dict[str, Any]]) -> list[str]:
+    return [message["msg_type"] for message in messages]
 
 
 # --- hooks that do what they should not -----------------------------------------------------------

@@ -24,8 +24,9 @@ def _nothing() -> None:
 class Request:
     """A message that somebody sent to the kernel, and what became of it so far.
 
-    ``arrival`` numbers the cells as they come in. ``silent`` (no output), ``stored`` (goes into the history,
-    with ``result``), ``error`` (as published), ``stops_queue`` and ``ends_kernel`` are set meanwhile.
+    ``arrival`` numbers the cells as they come in. ``silent`` (no output), ``ran`` (code that was not blank),
+    ``stored`` (goes into the history, with ``result``), ``error`` (as published), ``stops_queue`` and
+    ``ends_kernel`` are set meanwhile.
     ``before_stop`` is called before the reply of a failed cell leaves, if queued cells shall not run.
     """
 
@@ -39,6 +40,7 @@ class Request:
         self.arrival = 0
         self.execution_count: int | None = None
         self.result: str | None = None
+        self.ran = False
         self.stored = False
         self.silent = False
         self.allow_stdin = False

@@ -38,6 +38,7 @@ def execute(kernel: Kernel, request: Request) -> Any:
     request.execution_count = kernel.execution_count
     if blank:
         return {"user_expressions": _evaluate(kernel, expressions)}
+    request.ran = True
     kernel.link.adopt_output(request)
     if not request.silent:
         kernel.link.publish(
@@ -71,7 +72,7 @@ def conclude_execute(kernel: Kernel, request: Request, content: Content) -> Cont
     if content["status"] == "error":
         if request.error is not None:  # the hook has published it, and the reply says the same
             content.update(request.error)
-        elif not request.silent:
+        elif request.ran and not request.silent:
             error = {name: content[name] for name in ("ename", "evalue", "traceback")}
             kernel.link.publish("error", error, request)
         request.stops_queue = not request.silent and bool(request.content.get("stop_on_error", True))
