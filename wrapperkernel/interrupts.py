@@ -10,6 +10,8 @@ Whoever runs under neither is shielded. Entering and leaving a function is atomi
 An interrupt belongs to the request that is running: between ``begin`` and ``decide`` it ends that
 request; at any other time it does nothing; it never reaches the next one. One that comes while shielded
 is remembered, and raised by the next ``check`` under an interruptible function, or found by ``decide``.
+Where neither comes soon (an author's hook that goes on to compute after it has sent something), another
+thread that is woken then lets the main thread ``look_again``.
 
 This module knows no message, no socket and no kernel.
 """
@@ -52,7 +54,8 @@ class Interrupts:
     """Which request an interrupt belongs to, and whether one is waiting to be raised.
 
     ``begin``, ``decide`` and ``check`` are called by the thread that runs the request; ``fire`` in that
-    same thread by a signal handler (or a test) at any moment; ``interrupt_running`` by any other thread.
+    same thread by a signal handler (or a test) at any moment; ``interrupt_running`` and ``look_again`` by
+    other threads.
     """
 
     def __init__(self) -> None:
@@ -60,7 +63,8 @@ class Interrupts:
         self._thread = 0
         self._pending = False
         self._named: object | None = None
-        self._divert: Callable[[], bool] | None = None
+        self._receiver: Callable[[], None] | None = None
+        self._remembered: Callable[[], None] = _nothing
 
     @property
     def running(self) -> object | None:
@@ -86,11 +90,12 @@ class Interrupts:
         self._pending = True
         while frame is not None:
             if frame.f_code in _SHIELDED:
-                return
+                break
             if frame.f_code in _INTERRUPTIBLE:
                 self._deliver()
                 return
             frame = frame.f_back
+        self._remembered()
 
     def check(self) -> None:
         """Raise an interrupt that was remembered, if the caller runs under an interruptible function."""
@@ -101,24 +106,40 @@ class Interrupts:
         """Tell whether the running request runs in the calling thread."""
         return self._thread == threading.get_ident()
 
-    def divert(self, receiver: Callable[[], bool] | None) -> None:
-        """Give interrupts to ``receiver`` (an event loop) first; it tells whether it took this one."""
-        self._divert = receiver
+    def divert(self, receiver: Callable[[], None] | None) -> None:
+        """Let ``receiver`` (of an event loop) have the interrupts, or raise KeyboardInterrupt itself."""
+        self._receiver = receiver
 
-    def interrupt_running(self) -> None:
-        """From another thread: interrupt the request that is running now, and no later one."""
+    def interrupt_running(self) -> object | None:
+        """From another thread: interrupt the request that is running now, and no later one; return it."""
         running = self._running
         if running is not None:
             self._named = running
             signal.pthread_kill(self._thread, NAMED_SIGNAL)
+        return running
+
+    def when_remembered(self, call: Callable[[], None]) -> None:
+        """Have ``call`` called, by a signal handler, whenever an interrupt could only be remembered."""
+        self._remembered = call
+
+    def look_again(self) -> bool:
+        """From another thread: raise what was remembered, if that is possible by now.
+
+        Tell whether there was anything; whether it could be raised is known a moment later.
+        """
+        if not self._pending or self._running is None:
+            return False
+        signal.pthread_kill(self._thread, NAMED_SIGNAL)
+        return True
 
     def on_signal(self, signum: int, frame: FrameType | None) -> None:
         """Handle SIGINT: whatever runs is meant."""
         self.fire(frame)
 
     def on_named_signal(self, signum: int, frame: FrameType | None) -> None:
-        """Handle the signal of ``interrupt_running``: only the request that it saw is meant."""
-        if self._named is not None and self._named is self._running:
+        """Handle the signal of ``interrupt_running``, which means the request that it saw, and once."""
+        named, self._named = self._named, None
+        if self._pending or (named is not None and named is self._running):
             self.fire(frame)
 
     def install(self) -> None:
@@ -128,5 +149,10 @@ class Interrupts:
 
     def _deliver(self) -> None:
         self._pending = False
-        if self._divert is None or not self._divert():
+        if self._receiver is None:
             raise KeyboardInterrupt
+        self._receiver()
+
+
+def _nothing() -> None:
+    """Do nothing."""

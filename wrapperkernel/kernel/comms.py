@@ -36,6 +36,17 @@ class Publish(Protocol):
     ) -> None: ...
 
 
+class Call(Protocol):
+    """Call an author's callback, where interrupts may end it."""
+
+    def __call__(self, callback: Callable[..., None], *args: Comm | Message) -> None: ...
+
+
+@interruptible  # this is author's code, within handlers that must not be cut in two
+def _call(callback: Callable[..., None], *args: Comm | Message) -> None:
+    callback(*args)
+
+
 class Comm:
     """One end of a comm. Made by ``CommManager.open``, or for a target's callback when a frontend opens one.
 
@@ -44,12 +55,13 @@ class Comm:
     """
 
     def __init__(
-        self, target_name: str, comm_id: str, publish: Publish, forget: Callable[[Comm], None]
+        self, target_name: str, comm_id: str, publish: Publish, forget: Callable[[Comm], None], call: Call
     ) -> None:
         self.target_name = target_name
         self.comm_id = comm_id
         self._publish = publish
         self._forget = forget
+        self._call = call
         self._closed = False
         self._on_msg: Callback | None = None
         self._on_close: Callback | None = None
@@ -97,14 +109,14 @@ class Comm:
     def handle_msg(self, message: Message) -> None:
         """Give a ``comm_msg`` to the callback."""
         if self._on_msg is not None:
-            _call(self._on_msg, message)
+            self._call(self._on_msg, message)
 
     def handle_close(self, message: Message) -> None:
         """Be closed by the frontend, and tell the callback."""
         self._closed = True
         self._forget(self)
         if self._on_close is not None:
-            _call(self._on_close, message)
+            self._call(self._on_close, message)
 
     def _say(
         self,
@@ -125,9 +137,10 @@ class CommManager:
     the lock: every change is one operation on a dict.
     """
 
-    def __init__(self, publish: Publish, log: logging.Logger = _LOG) -> None:
+    def __init__(self, publish: Publish, log: logging.Logger = _LOG, call: Call = _call) -> None:
         self._publish = publish
         self._log = log
+        self._call = call
         self._comms: dict[str, Comm] = {}
         self._targets: dict[str, TargetCallback] = {}
 
@@ -169,7 +182,7 @@ class CommManager:
 
     def adopt(self, target_name: str, comm_id: str) -> Comm:
         """Return this side's end of a comm that a frontend holds open already."""
-        comm = Comm(target_name, comm_id, self._publish, self._forget)
+        comm = Comm(target_name, comm_id, self._publish, self._forget, self._call)
         if self._comms.setdefault(comm_id, comm) is not comm:
             raise ValueError(f"there is a comm {comm_id!r} already")
         return comm
@@ -206,7 +219,7 @@ class CommManager:
             return
         opened = False
         try:
-            _call(callback, comm, message)
+            self._call(callback, comm, message)
             opened = True
         finally:
             if not opened:
@@ -235,8 +248,3 @@ class CommManager:
 
     def _forget(self, comm: Comm) -> None:
         self._comms.pop(comm.comm_id, None)
-
-
-@interruptible  # this is author's code, within handlers that must not be cut in two
-def _call(callback: Callable[..., None], *args: Comm | Message) -> None:
-    callback(*args)

@@ -7,17 +7,13 @@ is read once, when the class is made, so that a wrong name is an error there and
 from __future__ import annotations
 
 import inspect
-import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from ..interrupts import Interrupts, interruptible
-
-if TYPE_CHECKING:
-    import asyncio
-
-    from ..wire import Message
+from .coroutines import Coroutines
 
 # Hook -> the names it may ask for (messaging specification, the contents of the requests).
 HOOKS: Mapping[str, tuple[str, ...]] = {
@@ -55,10 +51,11 @@ HOOKS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one class's hook is called: which offered values go by position and which by name."""
+    """How one class's hook is called: which offered values go by position, which by name, and if ``async``."""
 
     positional: tuple[str, ...]
     named: tuple[str, ...]
+    is_async: bool
 
     @classmethod
     def of(cls, owner: type, hook: str) -> Plan:
@@ -86,7 +83,7 @@ class Plan:
                 )
         if takes_all:
             named = [name for name in offered if name not in positional]
-        return cls(tuple(positional), tuple(named))
+        return cls(tuple(positional), tuple(named), inspect.iscoroutinefunction(getattr(owner, hook)))
 
 
 def plans_of(owner: type) -> dict[str, Plan]:
@@ -111,82 +108,24 @@ class Caller:
         """
         self._interrupts.check()
         plan = self._plans[hook]
-        result = getattr(self._kernel, hook)(
+        call = partial(
+            getattr(self._kernel, hook),
             *[offered[name] for name in plan.positional],
             **{name: offered[name] for name in plan.named},
         )
-        if inspect.isawaitable(result):
-            result = self._coroutines.run(result)
+        if plan.is_async:
+            return self._coroutines.run(call)
+        result = call()
+        if inspect.isawaitable(result):  # of a plain function around an async one
+            result = self._coroutines.run(lambda: result)
         return result
 
     @interruptible
-    def run(self, handler: Callable[[Message], None], message: Message) -> None:
-        """Call what handles a message outside of the hooks (comms), where interrupts may end it."""
+    def call_back(self, callback: Callable[..., object], *args: object) -> None:
+        """Call what an author registered for messages (comms), where interrupts may end it."""
         self._interrupts.check()
-        handler(message)
+        callback(*args)
 
     def close(self) -> None:
         """Close the event loops that async hooks had."""
         self._coroutines.close()
-
-
-class Coroutines:
-    """Runs awaitables to their end, in one asyncio event loop per thread, made when first needed."""
-
-    def __init__(self, interrupts: Interrupts) -> None:
-        self._interrupts = interrupts
-        self._loops: dict[int, asyncio.AbstractEventLoop] = {}
-
-    def run(self, awaitable: Awaitable[Any]) -> Any:
-        """Run to the end and return the result; an interrupt cancels it and is KeyboardInterrupt here.
-
-        Code of the coroutine that blocks the loop gets KeyboardInterrupt itself, as plain code would.
-        """
-        import asyncio
-
-        me = threading.get_ident()
-        loop = self._loops.get(me)
-        if loop is None:
-            loop = self._loops[me] = asyncio.new_event_loop()
-        task = loop.create_task(_to_coroutine(awaitable))
-        cancelled = False
-
-        def cancel() -> bool:
-            nonlocal cancelled
-            if asyncio.current_task(loop) is task:
-                return False
-            cancelled = True
-            loop.call_soon_threadsafe(task.cancel)
-            return True
-
-        try:
-            self._receive_interrupts(cancel)
-            result = loop.run_until_complete(task)
-        except asyncio.CancelledError:
-            if not cancelled:
-                raise
-        except KeyboardInterrupt:
-            if task.done() and not task.cancelled():
-                task.exception()  # seen: asyncio need not warn that nobody retrieved it
-            raise
-        finally:
-            self._receive_interrupts(None)
-        if cancelled:
-            raise KeyboardInterrupt
-        return result
-
-    def close(self) -> None:
-        """Close every loop that is not running."""
-        for loop in self._loops.values():
-            if not loop.is_running():
-                loop.close()
-
-    def _receive_interrupts(self, receiver: Callable[[], bool] | None) -> None:
-        """Divert interrupts, if this is the thread that runs the interruptible request."""
-        if self._interrupts.belongs_to_this_thread():
-            self._interrupts.divert(receiver)
-
-
-async def _to_coroutine(awaitable: Awaitable[Any]) -> Any:
-    """Make a coroutine of any awaitable, which is what a task wants."""
-    return await awaitable

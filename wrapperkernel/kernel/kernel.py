@@ -15,7 +15,7 @@ from traitlets import Bool, Enum, Unicode
 from traitlets.config import Configurable
 
 from ..interrupts import Interrupts
-from ..wire import Message, Session
+from ..wire import Session
 from . import dispatch, replies
 from .comms import CommManager
 from .display import MimeBundle
@@ -78,7 +78,6 @@ class Kernel(Configurable):
         self.link = Link(session or Session(), outbox or Nowhere(), Interrupts())
         self.iopub = IOPub(self.link, lambda: self.shows_silent)
         self.stdin = Stdin(self.link)
-        self.comms = CommManager(self._publish_comm)
         self.history = History(self._history_file(), self.log)
         self.bracket = dispatch.Bracket()
         self.execution_count = 0
@@ -86,6 +85,7 @@ class Kernel(Configurable):
         self.control_requests = dict(dispatch.CONTROL)
         self._payloads: list[dict[str, Any]] = []
         self._caller = Caller(self, self._plans or plans_of(type(self)), self.link.interrupts)
+        self.comms = CommManager(self._publish_comm, call=self._caller.call_back)
 
     # -- hooks ----------------------------------------------------------------------------------------
     # The base names ``code`` alone where there is code, then anything: so type checkers accept every
@@ -197,10 +197,6 @@ class Kernel(Configurable):
         except BaseException as error:  # also SystemExit, as in dispatch
             self.log.exception("do_evaluate failed in the kernel")
             return replies.failure(error)
-
-    def comm_call(self, handler: Callable[[Message], None], message: Message) -> None:
-        """Give a comm message to the comms, where an interrupt may end the author's callback."""
-        self._caller.run(handler, message)
 
     def take_payloads(self) -> list[dict[str, Any]]:
         """Return the payloads that were collected since the last cell, and forget them."""
