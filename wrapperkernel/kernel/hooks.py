@@ -51,7 +51,7 @@ HOOKS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How one class's hook is called: which offered values go by position, which by name, and if ``async``."""
+    """How one class's hook is called: which values go by position, which by name, and is it ``async``."""
 
     positional: tuple[str, ...]
     named: tuple[str, ...]
