@@ -7,7 +7,7 @@ and one idle. This is the only place that publishes a status, and the only one t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from .kernel import Kernel
 
 Content = dict[str, Any]
+# The type and the content of a message.
+Part = tuple[str, Mapping[str, Any]]
+
+BUSY: Part = ("status", {"execution_state": "busy"})
+IDLE: Part = ("status", {"execution_state": "idle"})
 
 
 def _as_it_is(kernel: Kernel, request: Request, content: Content) -> Content:
@@ -30,17 +35,23 @@ def _forget(kernel: Kernel, request: Request) -> None:
     """Remember nothing."""
 
 
+def _say_nothing(kernel: Kernel, request: Request) -> Sequence[Part]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A row of the table: who answers, the hook that is asked (if any), and what is said at the end.
 
-    ``conclude`` gets the decided content, also that of a failure; ``remember`` comes behind the idle. No
-    interrupt reaches either.
+    ``open`` looks at the request before anything else and says what is published with the busy; it does
+    not raise. ``conclude`` gets the decided content, also that of a failure; ``remember`` comes behind the
+    idle. No interrupt reaches any of the three.
     """
 
     answer: Callable[[Kernel, Request], Any]
     hook: str | None = None
     replies: bool = True
+    open: Callable[[Kernel, Request], Sequence[Part]] = _say_nothing
     conclude: Callable[[Kernel, Request, Content], Content] = _as_it_is
     remember: Callable[[Kernel, Request], None] = _forget
 
@@ -49,6 +60,7 @@ SHELL: Mapping[str, Entry] = {
     "execute_request": Entry(
         requests.execute,
         "do_execute",
+        open=requests.open_execute,
         conclude=requests.conclude_execute,
         remember=requests.remember_execute,
     ),
@@ -96,21 +108,21 @@ class Bracket:
         self._lock = threading.Lock()
         self._running: Request | None = None
 
-    def busy(self, kernel: Kernel, request: Request, *, is_main: bool) -> None:
-        """Publish the busy of ``request``; ``is_main``: it holds the kernel until its idle."""
+    def busy(self, kernel: Kernel, request: Request, first_words: Sequence[Part], *, is_main: bool) -> None:
+        """Publish busy and first words of ``request``; ``is_main``: it holds the kernel until its idle."""
         with self._lock:
             if is_main:
                 self._running = request
-            kernel.link.publish("status", {"execution_state": "busy"}, request)
+            kernel.link.publish_together(request, BUSY, *first_words)
 
     def idle(self, kernel: Kernel, request: Request) -> None:
         """Publish the idle of ``request``, and again the busy of a cell that still runs."""
         with self._lock:
             if self._running is request:
                 self._running = None
-            kernel.link.publish("status", {"execution_state": "idle"}, request)
+            kernel.link.publish_together(request, IDLE)
             if self._running is not None:
-                kernel.link.publish("status", {"execution_state": "busy"}, self._running)
+                kernel.link.publish_together(self._running, BUSY)
 
 
 def handle(kernel: Kernel, request: Request, interrupts: Interrupts, entry: Entry | None = None) -> None:
@@ -121,26 +133,29 @@ def handle(kernel: Kernel, request: Request, interrupts: Interrupts, entry: Entr
     """
     if entry is None:
         entry = kernel.table(request.channel).get(request.msg_type, UNKNOWN)
-    is_main = interrupts is kernel.link.interrupts
+    link = kernel.link
     interrupts.begin(request)
-    with kernel.link.handling(request):
-        kernel.bracket.busy(kernel, request, is_main=is_main)
-        try:
-            content = _conclude(kernel, request, entry, _decide(kernel, request, interrupts, entry))
-            if request.stops_queue:
-                request.before_stop()
-            if entry.replies:
-                kernel.link.send(
-                    request.channel,
-                    request.msg_type.removesuffix("_request") + "_reply",
-                    content,
-                    request,
-                    metadata={"started": request.started.isoformat(), "status": content["status"]},
-                    identities=request.message.identities,
-                )
-        finally:
-            kernel.bracket.idle(kernel, request)
-        entry.remember(kernel, request)
+    link.begin(request)
+    request.started = link.session.now()
+    first_words = entry.open(kernel, request)
+    kernel.bracket.busy(kernel, request, first_words, is_main=interrupts is link.interrupts)
+    try:
+        content = _conclude(kernel, request, entry, _decide(kernel, request, interrupts, entry))
+        if request.stops_queue:
+            request.before_stop()
+        if entry.replies:
+            link.send(
+                request.channel,
+                request.msg_type.removesuffix("_request") + "_reply",
+                content,
+                request,
+                metadata={"started": request.started, "status": content["status"]},
+                identities=request.message.identities,
+            )
+    finally:
+        kernel.bracket.idle(kernel, request)
+        link.end()
+    entry.remember(kernel, request)
 
 
 def _decide(kernel: Kernel, request: Request, interrupts: Interrupts, entry: Entry) -> Content:

@@ -18,8 +18,8 @@ class Outbox(Protocol):
     def wait_for_room(self) -> None:
         """Return when more output may be published; may block, and raise KeyboardInterrupt."""
 
-    def send(self, channel: ChannelName, message: Message) -> None:
-        """Send ``message``, in order with the others of its channel. Blocks only briefly."""
+    def send(self, channel: ChannelName, *messages: Message) -> None:
+        """Send ``messages``, in order with the others of their channel. Blocks only briefly."""
 
     def ask(self, message: Message) -> str:
         """Send an ``input_request``; wait for its answer and return it; may raise KeyboardInterrupt."""
@@ -31,8 +31,8 @@ class Nowhere:
     def wait_for_room(self) -> None:
         """Return at once."""
 
-    def send(self, channel: ChannelName, message: Message) -> None:
-        """Drop the message."""
+    def send(self, channel: ChannelName, *messages: Message) -> None:
+        """Drop the messages."""
 
     def ask(self, message: Message) -> str:
         """Answer with end of file."""

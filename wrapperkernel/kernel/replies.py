@@ -64,7 +64,7 @@ def complete(request: Request, returned: Any) -> Content:
     ``returned`` is what the hook returned: nothing, or some or all of the fields. The content shares
     nothing with it.
     """
-    content = _as_json({} if returned is None else returned)
+    content = {} if returned is None or returned == {} else _as_json(returned)
     status = content.setdefault("status", "ok")
     if status in _FAILED:
         return _failed(request, content)

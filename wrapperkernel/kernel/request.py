@@ -6,10 +6,8 @@ parent), and shields sending from interrupts. It knows no socket: an ``Outbox`` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from datetime import UTC, datetime
 from typing import Any
 
 from ..interrupts import Interrupts, shielded
@@ -26,8 +24,8 @@ class Request:
 
     ``arrival`` numbers the cells as they come in. ``silent`` (no output), ``ran`` (code that was not blank),
     ``stored`` (goes into the history, with ``result``), ``error`` (as published), ``stops_queue`` and
-    ``ends_kernel`` are set meanwhile.
-    ``before_stop`` is called before the reply of a failed cell leaves, if queued cells shall not run.
+    ``ends_kernel`` are set while it is handled; ``started`` is when its busy was published. ``before_stop``
+    is called before the reply of a failed cell leaves, if queued cells shall not run.
     """
 
     def __init__(
@@ -36,7 +34,11 @@ class Request:
         self.channel: ChannelName = channel
         self.message = message
         self.before_stop = before_stop
-        self.started = datetime.now(UTC)
+        self.msg_type = message.msg_type
+        # Everything that this request causes has its header as parent header.
+        self.header = message.header
+        self.content = message.content
+        self.started = ""
         self.arrival = 0
         self.execution_count: int | None = None
         self.result: str | None = None
@@ -49,22 +51,7 @@ class Request:
         self.ends_kernel = False
 
     def __repr__(self) -> str:
-        return f"<{self.msg_type} {self.message.header.get('msg_id')}>"
-
-    @property
-    def msg_type(self) -> str:
-        """The message type, such as ``execute_request``."""
-        return self.message.msg_type
-
-    @property
-    def header(self) -> dict[str, Any]:
-        """The header, which is the parent header of everything that this request causes."""
-        return self.message.header
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """The content as the client sent it."""
-        return self.message.content
+        return f"<{self.msg_type} {self.header.get('msg_id')}>"
 
 
 class Link:
@@ -76,6 +63,7 @@ class Link:
         self.interrupts = interrupts
         self._current: ContextVar[Request | None] = ContextVar("request", default=None)
         self._latest: Request | None = None
+        self._topics: dict[str, tuple[bytes]] = {}
 
     @property
     def current(self) -> Request | None:
@@ -91,14 +79,13 @@ class Link:
         """
         return self._current.get() or self._latest
 
-    @contextmanager
-    def handling(self, request: Request) -> Iterator[None]:
+    def begin(self, request: Request) -> None:
         """Make ``request`` the current one of this thread."""
-        token = self._current.set(request)
-        try:
-            yield
-        finally:
-            self._current.reset(token)
+        self._current.set(request)
+
+    def end(self) -> None:
+        """Let this thread handle no request."""
+        self._current.set(None)
 
     def adopt_output(self, request: Request) -> None:
         """Let output that has no request of its own belong to ``request`` from now on."""
@@ -138,16 +125,30 @@ class Link:
         topic: str | None = None,
     ) -> None:
         """Publish on iopub, at once; the default topic is ``kernel.<session>.<msg_type>``."""
-        name = topic if topic is not None else f"kernel.{self.session.id}.{msg_type}"
         self.send(
             "iopub",
             msg_type,
             content,
             request,
             metadata=metadata,
-            identities=(name.encode(),),
+            identities=(topic.encode(),) if topic is not None else self._topic(msg_type),
             buffers=buffers,
         )
+
+    @shielded
+    def publish_together(self, request: Request, *parts: tuple[str, Mapping[str, Any]]) -> None:
+        """Publish messages (type, content) that belong to ``request``, with nothing between them."""
+        compose, parent = self.session.compose, request.header
+        messages = [
+            compose(kind, content, parent=parent, identities=self._topic(kind)) for kind, content in parts
+        ]
+        self.outbox.send("iopub", *messages)
+
+    def _topic(self, msg_type: str) -> tuple[bytes]:
+        topic = self._topics.get(msg_type)
+        if topic is None:
+            topic = self._topics[msg_type] = (f"kernel.{self.session.id}.{msg_type}".encode(),)
+        return topic
 
     def ask(self, request: Request, prompt: str, password: bool) -> str:
         """Ask the client of ``request`` for a line; return the answer as it came."""

@@ -7,7 +7,7 @@ the sending and the checking are not here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..wire import PROTOCOL_VERSION
@@ -21,35 +21,38 @@ if TYPE_CHECKING:
 Content = dict[str, Any]
 
 
+def open_execute(kernel: Kernel, request: Request) -> Sequence[tuple[str, Content]]:
+    """Count a cell that is not blank, and announce it; what is wrong with it is said by ``execute``."""
+    content = request.content
+    code = content.get("code")
+    request.silent = bool(content.get("silent", False))
+    request.allow_stdin = bool(content.get("allow_stdin", False))
+    request.ran = isinstance(code, str) and bool(code.strip())
+    request.stored = request.ran and not request.silent and bool(content.get("store_history", True))
+    if request.stored:
+        kernel.execution_count += 1
+    request.execution_count = kernel.execution_count
+    if request.silent or not request.ran:
+        return ()
+    return (("execute_input", {"code": code, "execution_count": request.execution_count}),)
+
+
 def execute(kernel: Kernel, request: Request) -> Any:
     """Run a cell (messaging specification, "Execute")."""
     content = request.content
     code = _text(content, "code")
-    request.silent = bool(content.get("silent", False))
-    store_history = bool(content.get("store_history", True)) and not request.silent
-    request.allow_stdin = bool(content.get("allow_stdin", False))
     expressions = content.get("user_expressions") or {}
     if not isinstance(expressions, Mapping):
         raise RequestError("user_expressions is no object")
-    blank = not code.strip()
-    if store_history and not blank:
-        kernel.execution_count += 1
-        request.stored = True
-    request.execution_count = kernel.execution_count
-    if blank:
+    if not request.ran:
         return {"user_expressions": _evaluate(kernel, expressions)}
-    request.ran = True
     kernel.link.adopt_output(request)
-    if not request.silent:
-        kernel.link.publish(
-            "execute_input", {"code": code, "execution_count": request.execution_count}, request
-        )
     metadata = request.message.metadata
     returned = kernel.call(
         "do_execute",
         code=code,
         silent=request.silent,
-        store_history=store_history,
+        store_history=request.stored,
         user_expressions=dict(expressions),
         allow_stdin=request.allow_stdin,
         stop_on_error=bool(content.get("stop_on_error", True)),

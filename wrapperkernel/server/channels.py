@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import zmq
@@ -23,6 +23,8 @@ from .logs import MessageLog, OncePerKind
 
 # Frames at least this long are handed to libzmq without a copy.
 _ZERO_COPY = 64 * 1024
+# Messages that one channel may give before the others get their turn.
+_TURN = 64
 # As plain numbers: with pyzmq's enumerations a message costs three times as much to send.
 _MORE = int(zmq.SNDMORE)
 _LAST = 0
@@ -65,6 +67,38 @@ class Wake:
         os.close(self._writer)
 
 
+class PlainSocket(zmq.Socket[bytes]):
+    """A socket whose messages of many frames cost a third.
+
+    pyzmq's own multipart methods look at an enumeration for each frame; these pass on plain numbers, past
+    them, to the methods of the class below. Nothing else is different.
+    """
+
+    def put(self, frames: Sequence[Buffer]) -> None:
+        """Send all frames of one message; long ones are not copied."""
+        send = super(zmq.Socket, self).send
+        *first, last = frames
+        for frame in first:
+            if len(frame) < _ZERO_COPY:
+                send(frame, _MORE)
+            else:
+                send(frame, _MORE, copy=False)
+        if len(last) < _ZERO_COPY:
+            send(last, _LAST)
+        else:
+            send(last, _LAST, copy=False)
+
+    def take(self) -> list[bytes]:
+        """Receive all frames of one message; zmq.Again if there is none."""
+        receive = super(zmq.Socket, self).recv
+        frame = receive(_NOBLOCK, False)
+        frames = [frame.bytes]
+        while frame.more:
+            frame = receive(_NOBLOCK, False)
+            frames.append(frame.bytes)
+        return frames
+
+
 class Channel:
     """One of the sockets that carry messages.
 
@@ -75,7 +109,7 @@ class Channel:
     def __init__(
         self,
         name: str,
-        socket: zmq.Socket[bytes],
+        socket: PlainSocket,
         session: Session,
         wake: Wake,
         message_log: MessageLog,
@@ -91,26 +125,27 @@ class Channel:
         self._holder = 0
         self._behind: deque[Callable[[], None]] = deque()
         self._closed = False
-        self._pid = os.getpid()
 
     def fileno(self) -> int:
         """Return the edge-triggered descriptor for the owner's poll set."""
         return int(self.socket.getsockopt(zmq.FD))
 
-    def send(self, message: Message) -> None:
-        """Send a message; from any thread. Raises TypeError or ValueError if it cannot be serialized.
+    def send(self, *messages: Message) -> None:
+        """Send messages; from any thread. Raises TypeError or ValueError if one cannot be serialized.
 
         After the channel is closed, and in a forked child, messages are dropped.
         """
-        self._message_log.sent(self.name, message)
-        self._submit(partial(self._put, self.session.serialize(message)))
+        self._submit(partial(self._put_all, self._serialized(messages)))
 
-    def receive(self) -> Message | None:
-        """Return the next good message, or None when there is none now. Only the owner may call.
+    def receive(self) -> tuple[list[Message], bool]:
+        """Return the good messages that have come, and whether there may be more. Only the owner may call.
 
-        Malformed frames are logged (once of each kind, then counted) and dropped.
+        The owner waits again only after it was told that there are no more. Malformed frames are logged
+        (once of each kind, then counted) and dropped.
         """
-        while (frames := self._receive_frames()) is not None:
+        arrived = self._receive_frames()
+        messages = []
+        for frames in arrived:
             try:
                 message = self.session.deserialize(frames)
             except WireError as error:
@@ -118,9 +153,10 @@ class Channel:
                     f"{self.name} {error.kind}", f"dropped a message on {self.name}: {error}"
                 )
                 continue
-            self._message_log.received(self.name, message)
-            return message
-        return None
+            if self._message_log.enabled:
+                self._message_log.received(self.name, message)
+            messages.append(message)
+        return messages, len(arrived) == _TURN
 
     def close(self, linger: int) -> None:
         """Close the socket; what it still has leaves within ``linger`` milliseconds."""
@@ -133,17 +169,27 @@ class Channel:
         finally:
             self._lock.release()
 
-    def _receive_frames(self) -> list[bytes] | None:
+    def forget(self) -> None:
+        """Send nothing any more: for a forked child, which must not use its parent's socket."""
+        self._closed = True
+        self._lock = threading.Lock()  # another thread of the parent may have held it at the fork
+
+    def _receive_frames(self) -> list[list[bytes]]:
+        """Return what has come, at most a turn's worth."""
+        arrived: list[list[bytes]] = []
         with self._lock:
             if self._closed:
-                return None
+                return arrived
             self._holder = threading.get_ident()
             try:
-                return self.socket.recv_multipart(_NOBLOCK) if self._has_arrivals() else None
+                arrived.append(self.socket.take())  # most often there is one; a look would cost as much
+                while len(arrived) < _TURN and self._has_arrivals():
+                    arrived.append(self.socket.take())
             except zmq.Again:
-                return None
+                return arrived
             finally:
                 self._holder = 0
+        return arrived
 
     def _has_arrivals(self) -> bool:
         """Look at EVENTS, which also makes libzmq notice what has come; the caller holds the lock."""
@@ -155,8 +201,6 @@ class Channel:
         The latter happens when a finaliser (``comm.__del__``) sends within a send: to wait for the lock
         would be to wait for itself.
         """
-        if os.getpid() != self._pid:
-            return
         if self._holder == threading.get_ident():
             self._behind.append(work)
             return
@@ -176,14 +220,21 @@ class Channel:
         if self._behind:  # came after the last look, while this thread still counted as the holder
             self._submit(self._behind.popleft())
 
+    def _serialized(self, messages: Iterable[Message]) -> list[list[Buffer]]:
+        if self._message_log.enabled:
+            messages = list(messages)
+            for message in messages:
+                self._message_log.sent(self.name, message)
+        return [self.session.serialize(message) for message in messages]
+
+    def _put_all(self, serialized: Iterable[Sequence[Buffer]]) -> None:
+        for frames in serialized:
+            self._put(frames)
+
     def _put(self, frames: Sequence[Buffer]) -> None:
         """Send frames; the caller holds the lock."""
-        send = self.socket.send
-        *first, last = frames
         try:
-            for frame in first:
-                send(frame, _MORE, copy=len(frame) < _ZERO_COPY)
-            send(last, _LAST, copy=len(last) < _ZERO_COPY)
+            self.socket.put(frames)
         except zmq.Again:
             self._malformed.warning(f"{self.name} full", f"a client of {self.name} takes nothing more")
         except zmq.ZMQError as error:

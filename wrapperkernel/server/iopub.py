@@ -21,13 +21,13 @@ import termios
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import zmq
 
 from ..wire import Buffer, Message, Session
-from .channels import Channel, Wake
+from .channels import Channel, PlainSocket, Wake
 from .logs import MessageLog, OncePerKind
 from .streams import StreamBuffer
 
@@ -46,7 +46,7 @@ class IOPubChannel(Channel):
 
     def __init__(
         self,
-        socket: zmq.Socket[bytes],
+        socket: PlainSocket,
         session: Session,
         wake: Wake,
         message_log: MessageLog,
@@ -66,13 +66,12 @@ class IOPubChannel(Channel):
 
     # -- sending --------------------------------------------------------------------------------------
 
-    def send(self, message: Message) -> None:
+    def send(self, *messages: Message) -> None:
         """Publish; stream text may leave a moment later, joined with what follows."""
-        if message.msg_type == "stream":
-            self._submit(partial(self._hold, message))
+        if len(messages) == 1 and messages[0].msg_type == "stream":
+            self._submit(partial(self._hold, messages[0]))
         else:
-            self._message_log.sent(self.name, message)
-            self._submit(partial(self._put_behind_streams, self.session.serialize(message)))
+            self._submit(partial(self._put_behind_streams, self._serialized(messages)))
 
     def say_first(self, message: Message) -> None:
         """Keep ``message`` for the first subscriber; once anything else was published it is too late."""
@@ -101,22 +100,18 @@ class IOPubChannel(Channel):
 
     def _hold(self, message: Message) -> None:
         was_empty = not self._streams
-        self._put_messages(self._streams.add(message, time.monotonic()))
+        self._put_all(self._serialized(self._streams.add(message, time.monotonic())))
         if was_empty and self._streams:
             self.wake.set()  # the owner learns when they are due
 
-    def _put_behind_streams(self, frames: Sequence[Buffer]) -> None:
+    def _put_behind_streams(self, serialized: Iterable[Sequence[Buffer]]) -> None:
         self._first_words = None
-        self._put_streams()
-        self._put(frames)
+        if self._streams:
+            self._put_streams()
+        self._put_all(serialized)
 
     def _put_streams(self) -> None:
-        self._put_messages(self._streams.take(time.monotonic()))
-
-    def _put_messages(self, messages: Sequence[Message]) -> None:
-        for message in messages:
-            self._message_log.sent(self.name, message)
-            self._put(self.session.serialize(message))
+        self._put_all(self._serialized(self._streams.take(time.monotonic())))
 
     def _put(self, frames: Sequence[Buffer]) -> None:
         self._sent += sum(map(len, frames))
@@ -220,11 +215,10 @@ class IOPubChannel(Channel):
             welcome = self.session.compose(
                 "iopub_welcome", {"subscription": subscription}, identities=(topic,)
             )
-            self._message_log.sent(self.name, welcome)
-            self._put(self.session.serialize(welcome))
+            self._put_all(self._serialized([welcome]))
             if self._first_words is not None:
                 first, self._first_words = self._first_words, None
-                self._put_messages([first])
+                self._put_all(self._serialized([first]))
         elif event[:1] == b"\x00":
             self.socket.setsockopt(zmq.UNSUBSCRIBE, topic)
 

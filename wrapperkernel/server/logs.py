@@ -81,6 +81,7 @@ class MessageLog:
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
+        self.enabled = logger.isEnabledFor(logging.DEBUG)  # for callers in a hurry
         self._password_asked = False
 
     def received(self, channel: str, message: Message) -> None:

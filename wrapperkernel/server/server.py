@@ -37,7 +37,7 @@ from ..kernel.kernel import Kernel
 from ..kernel.outbox import ChannelName
 from ..kernel.request import Request
 from ..wire import Message, Session
-from .channels import Channel, Wake
+from .channels import Channel, PlainSocket, Wake
 from .connection import CHANNELS
 from .endpoints import Endpoints
 from .heartbeat import Heartbeat
@@ -55,8 +55,8 @@ _CLOSE_LIMIT = 3.0
 _EXIT_LIMIT = 0.5
 # Seconds after which an author's do_interrupt no longer holds up the control channel.
 _INTERRUPT_HOOK_LIMIT = 2.0
-# Messages that one channel may give before the others get their turn.
-_TURN = 64
+# New subscribers that are greeted before the other channels get their turn.
+_GREETINGS = 64
 
 
 class Server:
@@ -149,8 +149,8 @@ class Server:
         finally:
             self._close()
 
-    def _bound(self, kind: int, channel: Any) -> zmq.Socket[bytes]:
-        socket = self._zmq.socket(kind)
+    def _bound(self, kind: int, channel: Any) -> PlainSocket:
+        socket = PlainSocket(self._zmq, kind)
         socket.sndhwm = 0  # nothing is dropped silently; the backlog of iopub is bounded by bytes
         socket.rcvhwm = 0
         socket.linger = int(_LINGER * 1000)
@@ -171,7 +171,15 @@ class Server:
         # C function and cannot run Python's handlers.
         signal.set_wakeup_fd(self._control_wake.writer, warn_on_full_buffer=False)
         # A forked child shares that descriptor: a SIGTERM for it would end this kernel.
-        os.register_at_fork(after_in_child=_forget_signals)
+        os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """Leave the sockets to the parent of a forked child, and take signals as any other process does."""
+        for channel in self._channels.values():
+            channel.forget()
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _start_thread(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
@@ -210,9 +218,9 @@ class Server:
         """Wait while too much output waits to be sent (see ``Outbox``)."""
         self._iopub.wait_for_room()
 
-    def send(self, channel: ChannelName, message: Message) -> None:
-        """Send a message (see ``Outbox``)."""
-        self._channels[channel].send(message)
+    def send(self, channel: ChannelName, *messages: Message) -> None:
+        """Send messages (see ``Outbox``)."""
+        self._channels[channel].send(*messages)
 
     def ask(self, message: Message) -> str:
         """Ask the frontend that sent the running request, and wait for its answer (see ``Outbox``)."""
@@ -257,19 +265,14 @@ class Server:
 
     def _greet(self) -> bool:
         """Welcome new subscribers; tell whether there may be more."""
-        return all(self._iopub.greet() for _ in range(_TURN))
+        return all(self._iopub.greet() for _ in range(_GREETINGS))
 
     def _receive(self, channel: Channel, take: Callable[[Message], None]) -> bool:
-        """Take up to a turn's worth of messages; tell whether there may be more."""
-        arrived = []
-        for _ in range(_TURN):
-            message = channel.receive()
-            if message is None:
-                break
-            arrived.append(message)
-        for message in arrived:  # last: whoever gets it runs at once, and should find this thread at rest
+        """Take what has come; tell whether there may be more."""
+        messages, more = channel.receive()
+        for message in messages:  # last: whoever gets it runs at once, and should find this thread at rest
             take(message)
-        return len(arrived) == _TURN
+        return more
 
     def _shell_arrived(self, message: Message) -> None:
         if not self._ending.is_set():
@@ -309,12 +312,15 @@ class Server:
             if self._parent is not None and self._parent.gone():
                 self._end("the parent process has ended")
                 return
-            while (message := self._control.receive()) is not None:
-                request = Request("control", message)
-                dispatch.handle(self.kernel, request, interrupts)
-                if request.ends_kernel:
-                    self._finish()
-                    return
+            more = True
+            while more:
+                messages, more = self._control.receive()
+                for message in messages:
+                    request = Request("control", message)
+                    dispatch.handle(self.kernel, request, interrupts)
+                    if request.ends_kernel:
+                        self._finish()
+                        return
 
     # -- the end --------------------------------------------------------------------------------------
 
@@ -444,13 +450,6 @@ class Answers:
             if message.identities == question.identities and message.session == asked:
                 return str(message.content.get("value", ""))
         return None
-
-
-def _forget_signals() -> None:
-    """Give a forked child the signals as any other process has them."""
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _wake_only(signum: int, frame: FrameType | None) -> None:

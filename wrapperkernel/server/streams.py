@@ -5,8 +5,6 @@ The one place that decides when stream text leaves. It knows no socket and no cl
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..wire import Message
 
 INTERVAL = 0.02
@@ -65,7 +63,7 @@ class StreamBuffer:
         self._last = now
         self._last_parent = held[-1][0].parent_header.get("msg_id")
         return [
-            message if len(texts) == 1 else replace(message, content=_joined(message, texts))
+            message if len(texts) == 1 else message._replace(content=_joined(message, texts))
             for message, texts in held
         ]
 

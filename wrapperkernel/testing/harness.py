@@ -112,9 +112,9 @@ class KernelHarness:
     def wait_for_room(self) -> None:
         """Return at once: memory has room."""
 
-    def send(self, channel: ChannelName, message: Message) -> None:
+    def send(self, channel: ChannelName, *messages: Message) -> None:
         """Keep what the kernel sent, after a look whether it can be sent at all."""
-        self.sent.append(self._received(channel, message))
+        self.sent.extend(self._received(channel, message) for message in messages)
 
     def ask(self, message: Message) -> str:
         """Answer with the next of the answers; without one, as a user who ends the input."""

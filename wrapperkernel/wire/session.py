@@ -48,6 +48,8 @@ class Session:
         self._signer = Signer(key, scheme)
         self._replays = ReplayGuard()
         self._numbers = count(1)  # next() of it is atomic
+        # The parent of the last message and its JSON: one request is the parent of many messages.
+        self._parent: tuple[Mapping[str, Any], bytes] = ({}, b"{}")
         self._second = (0, "")  # replaced as a whole: any thread may compose
 
     def compose(
@@ -72,20 +74,20 @@ class Session:
             "msg_id": f"{self.id}_{next(self._numbers)}",
             "session": self.id,
             "username": self.username,
-            "date": self._now(),
+            "date": self.now(),
             "msg_type": msg_type,
             "version": PROTOCOL_VERSION,
         }
         return Message(
             header,
-            dict(parent) if parent else {},
-            dict(metadata) if metadata else {},
-            dict(content),
+            _dict(parent),
+            _dict(metadata),
+            _dict(content),
             identities,
             tuple(map(_buffer, buffers)) if buffers else (),
         )
 
-    def _now(self) -> str:
+    def now(self) -> str:
         """Return this moment as ISO-8601 in UTC, as ``datetime.isoformat`` would write it.
 
         The text of the running second is kept: to write it out is half of the work of composing.
@@ -103,14 +105,20 @@ class Session:
         Raises TypeError and ValueError for what has no form in JSON (see ``encode``), and ValueError if a
         buffer is not contiguous.
         """
+        parent, encoded = self._parent
+        if not message.parent_header:
+            encoded = b"{}"
+        elif message.parent_header is not parent:
+            encoded = encode(message.parent_header)
+            self._parent = (message.parent_header, encoded)
         parts: list[Buffer] = [
             encode(message.header),
-            encode(message.parent_header),
-            encode(message.metadata),
+            encoded,
+            encode(message.metadata) if message.metadata else b"{}",
             encode(message.content),
         ]
-        buffers = map(_buffer, message.buffers)
-        return [*message.identities, DELIMITER, self._signer.sign(parts), *parts, *buffers]
+        frames = [*message.identities, DELIMITER, self._signer.sign(parts), *parts]
+        return [*frames, *map(_buffer, message.buffers)] if message.buffers else frames
 
     def deserialize(self, frames: Sequence[Buffer]) -> Message:
         """Return the message that the frames are.
@@ -149,6 +157,13 @@ class Session:
             raise WireError("replay", "the message came before")
 
 
+def _dict(mapping: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a dict as it is, another mapping copied into one."""
+    if type(mapping) is dict:
+        return mapping
+    return dict(mapping) if mapping else {}
+
+
 def _delimiter_place(frames: Sequence[Buffer]) -> int:
     """Return the index of the frame between the identities and the message."""
     for place, frame in enumerate(frames):
@@ -167,7 +182,7 @@ def _object(name: str, frame: Buffer) -> dict[str, Any]:
 
 def _object_or_null(name: str, frame: Buffer) -> dict[str, Any]:
     """Return the JSON object in a frame; null counts as an empty one."""
-    return {} if frame == b"null" else _object(name, frame)
+    return {} if frame in (b"{}", b"null") else _object(name, frame)
 
 
 def _value(name: str, frame: Buffer) -> Any:

@@ -61,8 +61,7 @@ class Signer:
         if self._keyed is None:
             return b""
         mac = self._keyed.copy()
-        for part in parts:
-            mac.update(part)
+        mac.update(b"".join(parts))
         return mac.hexdigest().encode("ascii")
 
     def verify(self, signature: Buffer, parts: Sequence[Buffer]) -> bool:
