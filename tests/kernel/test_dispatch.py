@@ -348,12 +348,7 @@ INTERRUPTERS: dict[str, Callable[[Interrupts, int], None]] = {
 
 
 @pytest.mark.row("R2")
-@pytest.mark.row(
-    "E12",
-    file="kernel/dispatch.py",
-    old="interrupts.begin(request)",
-    new="pass",
-)
+@pytest.mark.row("E12")
 @pytest.mark.parametrize("how", sorted(HANGS))
 @pytest.mark.parametrize("interrupter", sorted(INTERRUPTERS))
 @pytest.mark.parametrize("hook", sorted(set(REQUESTS) - {"do_interrupt"}))

@@ -152,6 +152,7 @@ def _expression(value: Any) -> Content:
         value.update(error_content(value.get("ename"), value.get("evalue"), value.get("traceback")))
     elif value["status"] == "ok":
         _bundle(value)
+        _field(value, "metadata", dict, {})
     else:
         raise ReplyError(f"the status of a user expression is {value['status']!r}")
     return value
@@ -163,7 +164,6 @@ def _bundle(content: Content) -> None:
             raise ReplyError(f"data has a key that is no MIME type: {mime_type!r}")
         if value is None or (_TEXT_TYPE.fullmatch(mime_type) and not isinstance(value, str)):
             raise ReplyError(f"data holds {type(value).__name__} as {mime_type}")
-    _field(content, "metadata", dict, {})
 
 
 def _complete(request: Request, content: Content) -> None:
@@ -189,6 +189,7 @@ _TYPE_FIELDS = (("start", int), ("end", int), ("text", str), ("type", str))
 
 def _inspect(request: Request, content: Content) -> None:
     _bundle(content)
+    _field(content, "metadata", dict, {})
     if _field(content, "found", bool, bool(content["data"])) and not content["data"]:
         raise ReplyError("found is true, but data is empty")
 

@@ -205,10 +205,11 @@ def conclude_shutdown(kernel: Kernel, request: Request, content: Content) -> Con
 def debug(kernel: Kernel, request: Request) -> Content:
     """Refuse a request of the debug adapter protocol: this kernel has no debugger."""
     asked = request.content
+    number = asked.get("seq")
     return {
         "type": "response",
         "seq": 0,
-        "request_seq": asked.get("seq", 0),
+        "request_seq": number if type(number) is int else 0,
         "success": False,
         "command": str(asked.get("command", "")),
         "message": "this kernel has no debugger",
