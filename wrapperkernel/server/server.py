@@ -91,6 +91,7 @@ class Server:
         self._shells = ShellQueue(kernel, self._drain_shell)
         self._ending = threading.Event()
         self._ended = threading.Event()
+        self._finishing = False  # of the control thread
         self._closing = threading.Lock()
         self._closed = threading.Event()
         self._parent = watch_parent(os.environ)
@@ -254,9 +255,9 @@ class Server:
             else:
                 if woken in ready:
                     self._wake.clear()
-                waiting = self._greet() | self._receive(self._stdin, self._answers.put)
+                waiting = self._greet() | self._stdin.receive(self._answers.put)
                 barriers = list(self._drained)
-            waiting |= self._receive(self._shell, self._shell_arrived)
+            waiting |= self._shell.receive(self._shell_arrived)
             if not waiting:
                 for barrier in barriers:
                     self._drained.remove(barrier)
@@ -266,13 +267,6 @@ class Server:
     def _greet(self) -> bool:
         """Welcome new subscribers; tell whether there may be more."""
         return all(self._iopub.greet() for _ in range(_GREETINGS))
-
-    def _receive(self, channel: Channel, take: Callable[[Message], None]) -> bool:
-        """Take what has come; tell whether there may be more."""
-        messages, more = channel.receive()
-        for message in messages:  # last: whoever gets it runs at once, and should find this thread at rest
-            take(message)
-        return more
 
     def _shell_arrived(self, message: Message) -> None:
         if not self._ending.is_set():
@@ -304,23 +298,22 @@ class Server:
                 timeout = self._parent.interval * 1000
         # Hooks of this thread get interrupts of nobody.
         interrupts = Interrupts()
-        while not self._ended.is_set():
+
+        def handle(message: Message) -> None:
+            if not self._finishing:
+                request = Request("control", message)
+                dispatch.handle(self.kernel, request, interrupts)
+                if request.ends_kernel:
+                    self._finish()
+
+        while not self._finishing and not self._ended.is_set():
             poll.poll(timeout)
             if signal.SIGTERM in self._control_wake.clear():
                 self._end("SIGTERM")
-                return
-            if self._parent is not None and self._parent.gone():
+            elif self._parent is not None and self._parent.gone():
                 self._end("the parent process has ended")
-                return
-            more = True
-            while more:
-                messages, more = self._control.receive()
-                for message in messages:
-                    request = Request("control", message)
-                    dispatch.handle(self.kernel, request, interrupts)
-                    if request.ends_kernel:
-                        self._finish()
-                        return
+            while self._control.receive(handle):
+                continue
 
     # -- the end --------------------------------------------------------------------------------------
 
@@ -347,6 +340,7 @@ class Server:
 
     def _finish(self) -> None:
         """Have the main thread close everything, and see to it that the process ends in any case."""
+        self._finishing = True
         self._ending.set()
         self._shells.stop()
         threading.Thread(target=self._see_to_the_end, name="end", daemon=True).start()
