@@ -8,7 +8,7 @@ is raised there. The places where Python itself calls signal handlers are some o
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -25,28 +25,39 @@ NOT_THE_KERNEL = ("schema.py", "shapes.py", "contents.py", "exchange.py", "signe
 
 @dataclass(frozen=True)
 class Shot:
-    """Where an interrupt was fired, and what was running: the request it belongs to, the functions."""
+    """Where an interrupt was fired, the request that was running, and what ``note`` returned then."""
 
-    request: object | None
     place: str
-    functions: tuple[str, ...]
+    request: object | None
+    note: Any
+
+
+def nothing() -> None:
+    """Note nothing."""
 
 
 class Steps:
-    """Counts the steps of the calling thread in the files of ``folders``, and fires at one of them."""
+    """Counts the steps of the calling thread in the library, the toys and ``folders``; fires at some."""
 
-    def __init__(self, interrupts: Interrupts, *folders: Path, fine: bool = False) -> None:
+    def __init__(
+        self,
+        interrupts: Interrupts,
+        *folders: Path,
+        fine: bool = False,
+        note: Callable[[], Any] = nothing,
+    ) -> None:
         self._interrupts = interrupts
         self._folders = tuple(f"{folder}/" for folder in (LIBRARY, TOYS, *folders))
         self._fine = fine
+        self._note = note
         self._in_scope: dict[str, bool] = {}
-        self._targets: set[int] = set()
+        self._targets: Collection[int] = ()
         self.count = 0
         self.shots: list[Shot] = []
 
-    def run(self, targets: Sequence[int], call: Callable[[], Any]) -> Any:
+    def run(self, targets: Collection[int], call: Callable[[], Any]) -> Any:
         """Call a function, and fire at the steps of these numbers; the first step is number 1."""
-        self.count, self.shots, self._targets = 0, [], set(targets)
+        self.count, self.shots, self._targets = 0, [], targets
         before = sys.gettrace()
         sys.settrace(self._begin)
         try:
@@ -77,14 +88,5 @@ class Steps:
         if self.count in self._targets:
             code = frame.f_code
             place = f"{Path(code.co_filename).name}:{frame.f_lineno} {code.co_qualname}"
-            self.shots.append(Shot(self._interrupts.running, place, tuple(_names(frame))))
-            self._interrupts.fire(frame)  # what it raises ends the tracing, which is as good as any end
-
-
-def _names(frame: FrameType | None) -> list[str]:
-    """Return the qualified names of the functions that are running, innermost first."""
-    names = []
-    while frame is not None:
-        names.append(frame.f_code.co_qualname)
-        frame = frame.f_back
-    return names
+            self.shots.append(Shot(place, self._interrupts.running, self._note()))
+            self._interrupts.fire(frame)  # what it raises ends the tracing too

@@ -70,9 +70,8 @@ class _Course:
     ) -> None:
         self._loop = loop
         self._interrupts = interrupts
-        self._task = loop.create_task(
-            awaitable if inspect.iscoroutine(awaitable) else _to_coroutine(awaitable)
-        )
+        self._coroutine = awaitable if inspect.iscoroutine(awaitable) else _to_coroutine(awaitable)
+        self._task = loop.create_task(self._coroutine)
         self._task.add_done_callback(lambda task: loop.stop())
         self._cancelled = False
         self._missed = False  # there was an interrupt that has not cancelled it
@@ -107,10 +106,10 @@ class _Course:
         if asyncio.current_task(self._loop) is not None:
             raise KeyboardInterrupt
         self._missed = True
-        if self._loop.is_running():
-            self._loop.call_soon_threadsafe(self._cancel)  # not here: in the middle of some callback
+        if inspect.getcoroutinestate(self._coroutine) == inspect.CORO_CREATED:
+            self._cancel()  # at once, so that it does not begin
         else:
-            self._cancel()
+            self._loop.call_soon_threadsafe(self._cancel)  # later: this may be the middle of a callback
 
     def _cancel(self) -> None:
         if self._task.cancel():
