@@ -1,0 +1,163 @@
+"""JupyterLab in headless Chromium: what a person sees and does, with echo and with a toy.
+
+One server for all. Screenshots and the server's log are kept with pytest's temporary files.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from e2e.lab import RED, Lab, Notebook, running_lab
+
+from wrapperkernel.registry import place
+from wrapperkernel.targets import spec_of
+from wrapperkernel.testing.client import KernelClient
+
+TOY = Path(__file__).parents[1] / "toys" / "plain.py"
+CHROMIUM = shutil.which("chromium")
+# Without these, Chromium tries to reach its maker's hosts.
+OFFLINE = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the Debian package chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A JupyterLab that knows echo and the toy."""
+    folder = tmp_path_factory.mktemp("lab")
+    place(spec_of("echo", {}), folder / "data" / "kernels")
+    place(spec_of(str(TOY), {}, "plain-toy"), folder / "data" / "kernels")
+    with running_lab(folder) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, Debian's."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=OFFLINE)
+        yield chromium
+        chromium.close()
+
+
+def test_echo_in_the_page_and_a_second_client(lab: Lab, browser: Any) -> None:
+    with Notebook(lab, browser, "echo", "echo") as notebook:
+        cell = notebook.run("hello from the page")
+        notebook.until_done(cell, 1)
+        assert notebook.output(cell) == "hello from the page"
+        connection = json.loads(lab.connection_file(notebook.path).read_text())
+        with KernelClient(connection) as client:
+            client.wait_ready()
+            beside = client.execute("hello from beside")
+            assert (beside.stdout, beside.content["execution_count"]) == ("hello from beside", 2)
+        notebook.until_done(notebook.run("again"), 3)
+        notebook.until_nothing_spins()
+
+
+def test_what_a_kernel_publishes(lab: Lab, browser: Any) -> None:
+    with Notebook(lab, browser, "outputs", "plain-toy") as notebook:
+        codes = (
+            "print é\U0001d41a",
+            "err oh",
+            "png",
+            "html <b>fat</b>",
+            "result 42",
+            "raise ToyError as told",
+        )
+        cells = [notebook.run(code) for code in (*codes, "display first\nupdate second")]
+        for number, cell in enumerate(cells, 1):
+            notebook.until_done(cell, number)
+        printed, red, picture, html, result, failure, updated = cells
+        assert notebook.output(printed) == "é\U0001d41a"
+        assert red.locator(RED).inner_text().strip() == "oh"
+        assert picture.locator(".jp-RenderedImage img").evaluate("image => image.naturalWidth") == 1
+        html.locator("iframe").wait_for()  # isolated, as its metadata ask for
+        assert result.locator(".jp-OutputArea-executeResult").inner_text().split() == ["[5]:", "42"]
+        assert failure.locator(RED).inner_text().strip() == "ToyError: as told"
+        assert notebook.output(updated) == "second"
+        notebook.until_nothing_spins()
+        assert [[output.output_type for output in cell.outputs] for cell in notebook.saved()] == [
+            *(["stream"], ["stream"], ["display_data"], ["display_data"], ["execute_result"], ["error"]),
+            *(["display_data"], []),
+        ]
+
+
+def test_questions_interrupts_and_a_restart(lab: Lab, browser: Any) -> None:
+    with Notebook(lab, browser, "questions", "plain-toy") as notebook:
+        asking = notebook.run("ask Your name?")
+        notebook.answer(asking, "Ada")
+        notebook.until_done(asking, 1)
+        assert notebook.output(asking).split("\n") == ["Your name? Ada", "", "answer: Ada"]
+        secret = notebook.run("password Key?")
+        assert secret.locator(".jp-Stdin-input").get_attribute("type") == "password"
+        notebook.answer(secret, "hunter2")
+        notebook.until_done(secret, 2)
+        assert "hunter2" not in notebook.output(secret)
+        assert "letters: 7" in notebook.output(secret)
+
+        sleeping = notebook.run("sleep 1000")
+        behind = notebook.run("print behind")
+        notebook.until_kernel_is("busy")
+        notebook.press("Interrupt the kernel")
+        notebook.until_done(sleeping, 3)
+        assert sleeping.locator(RED).inner_text().strip() == "KeyboardInterrupt"
+        notebook.until_nothing_spins()
+        assert notebook.output(behind) == ""
+
+        asking = notebook.run("ask Who?")
+        asking.locator(".jp-Stdin-input").wait_for()
+        notebook.press("Interrupt the kernel")
+        notebook.until_done(asking, 4)
+        notebook.until_nothing_spins()
+        # The box stays, with any kernel. What is typed there is no answer to another question.
+        notebook.answer(asking, "too late")
+        asking = notebook.run("ask Again?")
+        notebook.answer(asking, "in time")
+        notebook.until_done(asking, 5)
+        assert "answer: in time" in notebook.output(asking)
+
+        notebook.press("Restart the kernel")
+        with notebook.page.expect_websocket():  # the page connects anew once the kernel is there again
+            notebook.page.get_by_role("button", name="Confirm Kernel Restart").click()
+        notebook.until_ready()
+        after = notebook.run("count")
+        notebook.until_done(after, 1)
+        assert notebook.output(after) == "1"
+        notebook.until_nothing_spins()
+
+
+def test_completion_and_inspection(lab: Lab, browser: Any) -> None:
+    with Notebook(lab, browser, "completion", "plain-toy") as notebook:
+        cell = notebook.type("pa")
+        notebook.page.keyboard.press("Tab")
+        items = notebook.page.locator(".jp-Completer-item")
+        items.first.wait_for()
+        assert [name.split() for name in items.all_inner_texts()] == [
+            ["c", "page", "command"],
+            ["c", "password", "command"],
+        ]
+        notebook.shot("completion")
+        notebook.page.keyboard.press("ArrowDown")
+        notebook.page.keyboard.press("Enter")
+        assert cell.locator(".cm-content").inner_text() == "password"
+        notebook.page.keyboard.press("Shift+Tab")
+        tooltip = notebook.page.locator(".jp-Tooltip")
+        tooltip.wait_for()
+        assert tooltip.inner_text().strip() == "password is a command"
+        notebook.shot("inspection")
+        notebook.until_nothing_spins()
