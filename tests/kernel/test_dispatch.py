@@ -6,7 +6,6 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from toys.asynchronous import AsyncKernel
 from toys.plain import MISBEHAVIOUR, PlainKernel
+from toys.requests import REQUESTS
 
 from wrapperkernel import ExecuteError, Kernel
 from wrapperkernel.interrupts import NAMED_SIGNAL, Interrupts
@@ -27,21 +27,6 @@ from wrapperkernel.testing.harness import KernelHarness
 TOYS = [PlainKernel, AsyncKernel]
 LIMIT = 60.0  # seconds that an event may take to come
 
-# Hook -> a request that calls it.
-REQUESTS: dict[str, tuple[ChannelName, str, dict[str, Any]]] = {
-    "do_execute": ("shell", "execute_request", {"code": "none"}),
-    "do_complete": ("shell", "complete_request", {"code": "pri", "cursor_pos": 3}),
-    "do_inspect": ("shell", "inspect_request", {"code": "print", "cursor_pos": 3, "detail_level": 0}),
-    "do_is_complete": ("shell", "is_complete_request", {"code": "print"}),
-    "do_history": (
-        "shell",
-        "history_request",
-        {"hist_access_type": "tail", "output": False, "raw": True, "n": 3},
-    ),
-    "do_evaluate": ("shell", "execute_request", {"code": "none", "user_expressions": {"x": "y"}}),
-    "do_interrupt": ("control", "interrupt_request", {}),
-    "do_shutdown": ("control", "shutdown_request", {"restart": False}),
-}
 HANGS = {"wait", "spin"}
 
 
@@ -287,8 +272,8 @@ def send(
     header: dict[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """Send a request with a header of its own; return all that came of it, as it came."""
-    composed = harness.session.compose(msg_type, content, identities=(b"harness",))
-    message = replace(composed, header={**composed.header, **(header or {})})
+    message = harness.session.compose(msg_type, content, identities=(b"harness",))
+    message.header.update(header or {})
     begin = len(harness.sent)
     dispatch.handle(harness.kernel, Request(channel, message), harness.kernel.link.interrupts)
     return harness.sent[begin:]

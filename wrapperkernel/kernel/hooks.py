@@ -65,8 +65,9 @@ class Plan:
         named: list[str] = []
         takes_all = False
         parameters = list(inspect.signature(getattr(owner, hook)).parameters.values())
-        if not isinstance(inspect.getattr_static(owner, hook), (staticmethod, classmethod)):
-            parameters = parameters[1:]
+        written = inspect.getattr_static(owner, hook)
+        if hasattr(written, "__get__") and not isinstance(written, (staticmethod, classmethod)):
+            parameters = parameters[1:]  # self; an object that can be called gets none
         for parameter in parameters:
             if parameter.kind is parameter.VAR_KEYWORD:
                 takes_all = True
