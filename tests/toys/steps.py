@@ -1,17 +1,18 @@
-"""Fire an interrupt at the n-th step of the code that handles a request.
+"""Fire an interrupt at every step of the code that handles a request, one step at a time.
 
-A step is a line, or the beginning of a function; with ``fine``, every single instruction. The interrupt
-comes as from a signal handler: ``fire`` is called with the frame that is running there, and what it raises
-is raised there. The places where Python itself calls signal handlers are some of these.
+A step is a line, or the beginning of a function, together with all the lines from which it was called; with
+``fine`` it is a single instruction. The interrupt comes as from a signal handler: ``fire`` is called with the
+frame that is running there, and what it raises is raised there. The places where Python itself calls signal
+handlers are some of these.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import wrapperkernel
@@ -19,16 +20,19 @@ from wrapperkernel.interrupts import Interrupts
 
 LIBRARY = Path(wrapperkernel.__file__).parent
 TOYS = Path(__file__).parent
-# The harness checks what a kernel sends while the kernel sends it; that is no code of a kernel.
+# What checks a kernel while it runs, in this process: no code of a kernel.
 NOT_THE_KERNEL = ("schema.py", "shapes.py", "contents.py", "exchange.py", "signer.py", "steps.py")
+
+Step = tuple[tuple[CodeType, int], ...]
+"""Each watched function that is running and where it is, line or instruction; the innermost first."""
 
 
 @dataclass(frozen=True)
 class Shot:
-    """Where an interrupt was fired, the request that was running, and what ``note`` returned then."""
+    """An interrupt that was fired: where, which request was running, and what ``note`` returned then."""
 
     place: str
-    request: object | None
+    request: Any
     note: Any
 
 
@@ -37,7 +41,10 @@ def nothing() -> None:
 
 
 class Steps:
-    """Counts the steps of the calling thread in the library, the toys and ``folders``; fires at some."""
+    """Watches the calling thread run the code of the library, the toys and ``folders``, step by step.
+
+    ``on`` begins; it ends with ``off``, or with an interrupt that is raised.
+    """
 
     def __init__(
         self,
@@ -51,25 +58,32 @@ class Steps:
         self._fine = fine
         self._note = note
         self._in_scope: dict[str, bool] = {}
-        self._targets: Collection[int] = ()
-        self.count = 0
-        self.shots: list[Shot] = []
+        self._target: Step | None = None
+        self.seen: dict[Step, None] = {}  # a set that keeps the order
+        self.shot: Shot | None = None
 
-    def run(self, targets: Collection[int], call: Callable[[], Any]) -> Any:
-        """Call a function, and fire at the steps of these numbers; the first step is number 1."""
-        self.count, self.shots, self._targets = 0, [], targets
-        before = sys.gettrace()
+    def on(self, target: Step | None) -> None:
+        """Fire at the step ``target`` when it comes for the first time; without one, note what is seen.
+
+        Functions that are running already are watched too.
+        """
+        self.shot, self._target = None, target
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if self._knows(frame.f_code.co_filename):
+                self._watch(frame)
+                frame.f_trace = self._go_on
+            frame = frame.f_back
         sys.settrace(self._begin)
-        try:
-            return call()
-        finally:
-            sys.settrace(before)
+
+    def off(self) -> None:
+        """Watch no longer."""
+        sys.settrace(None)
 
     def _begin(self, frame: FrameType, event: str, argument: Any) -> Any:
         if not self._knows(frame.f_code.co_filename):
             return None
-        frame.f_trace_opcodes = self._fine
-        frame.f_trace_lines = not self._fine
+        self._watch(frame)
         self._step(frame)
         return self._go_on
 
@@ -78,15 +92,35 @@ class Steps:
             self._step(frame)
         return self._go_on
 
+    def _watch(self, frame: FrameType) -> None:
+        frame.f_trace_opcodes = self._fine
+        frame.f_trace_lines = not self._fine
+
     def _knows(self, file: str) -> bool:
         if file not in self._in_scope:
             self._in_scope[file] = file.startswith(self._folders) and not file.endswith(NOT_THE_KERNEL)
         return self._in_scope[file]
 
     def _step(self, frame: FrameType) -> None:
-        self.count += 1
-        if self.count in self._targets:
-            code = frame.f_code
-            place = f"{Path(code.co_filename).name}:{frame.f_lineno} {code.co_qualname}"
-            self.shots.append(Shot(place, self._interrupts.running, self._note()))
-            self._interrupts.fire(frame)  # what it raises ends the tracing too
+        if self._target is None:
+            self.seen.setdefault(self._here(frame))
+        elif (
+            self.shot is None
+            and self._target[0] == (frame.f_code, frame.f_lasti if self._fine else frame.f_lineno)
+            and self._target == self._here(frame)
+        ):
+            self.shot = Shot(named(self._target), self._interrupts.running, self._note())
+            self._interrupts.fire(frame)  # what it raises ends the watch too
+
+    def _here(self, frame: FrameType | None) -> Step:
+        here = []
+        while frame is not None:
+            if self._knows(frame.f_code.co_filename):
+                here.append((frame.f_code, frame.f_lasti if self._fine else frame.f_lineno))
+            frame = frame.f_back
+        return tuple(here)
+
+
+def named(step: Step) -> str:
+    """Return the place of a step, for a failure's text."""
+    return " < ".join(f"{Path(code.co_filename).name}:{place} {code.co_qualname}" for code, place in step[:4])
