@@ -114,6 +114,7 @@ class Link:
         )
         self.outbox.send(channel, message)
 
+    @shielded
     def publish(
         self,
         msg_type: str,
@@ -125,15 +126,15 @@ class Link:
         topic: str | None = None,
     ) -> None:
         """Publish on iopub, at once; the default topic is ``kernel.<session>.<msg_type>``."""
-        self.send(
-            "iopub",
+        message = self.session.compose(
             msg_type,
             content,
-            request,
+            parent=request.header if request is not None else None,
             metadata=metadata,
             identities=(topic.encode(),) if topic is not None else self._topic(msg_type),
             buffers=buffers,
         )
+        self.outbox.send("iopub", message)
 
     @shielded
     def publish_together(self, request: Request, *parts: tuple[str, Mapping[str, Any]]) -> None:

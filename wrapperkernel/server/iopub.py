@@ -29,7 +29,7 @@ import zmq
 from ..wire import Buffer, Message, Session
 from .channels import Channel, PlainSocket, Wake
 from .logs import MessageLog, OncePerKind
-from .streams import StreamBuffer
+from .streams import LARGEST, StreamBuffer
 
 # Bytes between two tracked messages: how exactly the backlog is known.
 _MARK = 1 << 20
@@ -68,7 +68,7 @@ class IOPubChannel(Channel):
 
     def send(self, *messages: Message) -> None:
         """Publish; stream text may leave a moment later, joined with what follows."""
-        if len(messages) == 1 and messages[0].msg_type == "stream":
+        if len(messages) == 1 and messages[0].header["msg_type"] == "stream":
             self._submit(partial(self._hold, messages[0]))
         else:
             self._submit(partial(self._put_behind_streams, self._serialized(messages)))
@@ -91,7 +91,7 @@ class IOPubChannel(Channel):
 
     def wait_for_room(self) -> None:
         """Return when more output may come. The wait carries no data: an interrupt may end it anywhere."""
-        while self._streams.full:
+        while self._streams.size >= LARGEST:
             wait = self.flush_due()
             if wait is not None:
                 time.sleep(wait)  # the pace of streams, not a wait for anything to happen

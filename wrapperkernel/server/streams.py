@@ -23,7 +23,7 @@ class StreamBuffer:
 
     def __init__(self) -> None:
         self._held: list[tuple[Message, list[str]]] = []
-        self._size = 0
+        self.size = 0  # characters held; more than LARGEST is more than one departure takes
         self._last = float("-inf")
         self._last_parent: object = None
 
@@ -34,11 +34,6 @@ class StreamBuffer:
     def due(self) -> float:
         """The moment when what is held may leave; infinity when nothing is held."""
         return self._last + INTERVAL if self._held else float("inf")
-
-    @property
-    def full(self) -> bool:
-        """Tell whether as much is held as one departure takes."""
-        return self._size >= LARGEST
 
     def add(self, message: Message, now: float) -> list[Message]:
         """Take a stream message; return what leaves at once, if anything."""
@@ -52,14 +47,14 @@ class StreamBuffer:
             self._held[-1][1].append(text)
         else:
             self._held.append((message, [text]))
-        self._size += len(text)
+        self.size += len(text)
         return []
 
     def take(self, now: float) -> list[Message]:
         """Return all that is held, to be sent now."""
         if not self._held:
             return []
-        held, self._held, self._size = self._held, [], 0
+        held, self._held, self.size = self._held, [], 0
         self._last = now
         self._last_parent = held[-1][0].parent_header.get("msg_id")
         return [

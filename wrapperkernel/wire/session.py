@@ -57,7 +57,7 @@ class Session:
         msg_type: str,
         content: Mapping[str, Any],
         *,
-        parent: Mapping[str, Any] | None = None,
+        parent: dict[str, Any] | None = None,
         metadata: Mapping[str, Any] | None = None,
         identities: tuple[bytes, ...] = (),
         buffers: Sequence[Any] = (),
@@ -80,9 +80,9 @@ class Session:
         }
         return Message(
             header,
-            _dict(parent),
-            _dict(metadata),
-            _dict(content),
+            parent if parent else {},
+            dict(metadata) if metadata else {},
+            dict(content),
             identities,
             tuple(map(_buffer, buffers)) if buffers else (),
         )
@@ -155,13 +155,6 @@ class Session:
             raise WireError("bad-signature", "the signature is not that of the message")
         if not self._replays.add(bytes(signature)):
             raise WireError("replay", "the message came before")
-
-
-def _dict(mapping: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return a dict as it is, another mapping copied into one."""
-    if type(mapping) is dict:
-        return mapping
-    return dict(mapping) if mapping else {}
 
 
 def _delimiter_place(frames: Sequence[Buffer]) -> int:

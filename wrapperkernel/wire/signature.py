@@ -48,8 +48,7 @@ class Signer:
         name = scheme.removeprefix(_PREFIX)
         if name == scheme or name not in hashlib.algorithms_available or not _usable(name):
             raise UnknownScheme(scheme)
-        # Kept ready and copied for each message: to put the key into the hash is half of the work.
-        self._keyed = hmac.new(key, digestmod=name) if key else None
+        self._keyed = _keyed(name, key) if key else None
 
     @property
     def signs(self) -> bool:
@@ -60,10 +59,24 @@ class Signer:
         """Return the signature of the parts, in lowercase hexadecimal; empty without a key."""
         if self._keyed is None:
             return b""
-        mac = self._keyed.copy()
-        mac.update(b"".join(parts))
-        return mac.hexdigest().encode("ascii")
+        inner, outer = self._keyed[0].copy(), self._keyed[1].copy()
+        inner.update(b"".join(parts))
+        outer.update(inner.digest())
+        return outer.hexdigest().encode("ascii")
 
     def verify(self, signature: Buffer, parts: Sequence[Buffer]) -> bool:
         """Say whether the signature is that of the parts, in a time that tells nothing (W3)."""
         return self._keyed is None or hmac.compare_digest(self.sign(parts), signature)
+
+
+def _keyed(name: str, key: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+    """Return the inner and the outer hash of RFC 2104 with the key already in them.
+
+    To put the key into the hash is half of the work of signing, so it is done once and copied for each
+    message. The module hmac can do that too, through four functions in Python for every message; a test
+    holds the two to the same result for every scheme.
+    """
+    block = hashlib.new(name).block_size
+    padded = (hashlib.new(name, key).digest() if len(key) > block else key).ljust(block, b"\0")
+    inner, outer = bytes(byte ^ 0x36 for byte in padded), bytes(byte ^ 0x5C for byte in padded)
+    return hashlib.new(name, inner), hashlib.new(name, outer)
