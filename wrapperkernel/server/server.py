@@ -46,15 +46,21 @@ from .logs import MessageLog, OncePerKind
 from .parent import watch_parent
 from .shells import ShellQueue
 
-# Seconds that each step of the end may take; together they stay below one second.
+# Seconds that each step of the end may take; together they stay below one second: for the running hook to
+# end when interrupted, for do_shutdown, and for the hook again now that do_shutdown has ended its child.
 _REST_LIMIT = 0.3
 _HOOK_LIMIT = 0.4
+_LAST_REST_LIMIT = 0.1
 _LINGER = 0.5
+# Seconds for a thread to notice that all ends.
+_THREAD_LIMIT = 0.3
 # Seconds after which the process ends even if closing, or Python's own exit, hangs.
-_CLOSE_LIMIT = 3.0
+_CLOSE_LIMIT = 2.0
 _EXIT_LIMIT = 0.5
 # Seconds after which an author's do_interrupt no longer holds up the control channel.
 _INTERRUPT_HOOK_LIMIT = 2.0
+# What launchers tell a kernel by.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # New subscribers that are greeted before the other channels get their turn.
 _GREETINGS = 64
 
@@ -91,10 +97,13 @@ class Server:
         self._shells = ShellQueue(kernel, self._drain_shell)
         self._ending = threading.Event()
         self._ended = threading.Event()
-        self._finishing = False  # of the control thread
+        self._farewell = threading.Lock()
+        self._said_farewell = False
+        self._watched = threading.Lock()
         self._closing = threading.Lock()
         self._closed = threading.Event()
         self._parent = watch_parent(os.environ)
+        self._channels: dict[ChannelName, Channel] = {}
         self._threads: list[threading.Thread] = []
 
     # -- start ----------------------------------------------------------------------------------------
@@ -104,6 +113,7 @@ class Server:
 
         Raises BindError and ConnectionFileError, and has then left no file behind.
         """
+        self._install_signals()  # first: from here on, SIGTERM too leaves no file behind
         try:
             self._open_sockets()
             self.endpoints.publish()
@@ -113,7 +123,6 @@ class Server:
         self._extend_table()
         self.kernel.connect(self, self.session)
         comm_package.install(self.kernel.comms)
-        self._install_signals()
         self._shells.start()
         self._start_thread(self._serve_channels, "channels")
         self._start_thread(self._serve_control, "control")
@@ -128,7 +137,7 @@ class Server:
         self._iopub = IOPubChannel(
             self._bound(zmq.XPUB, "iopub"), *common, limit=flood_limit, patience=patience
         )
-        self._channels: dict[ChannelName, Channel] = {
+        self._channels = {
             "shell": self._shell,
             "stdin": self._stdin,
             "control": self._control,
@@ -148,7 +157,11 @@ class Server:
             self._call_do_start()
             self._shells.run()
         finally:
+            self._watch_the_end()
             self._close()
+            for number in _SIGNALS:
+                # Python gives its handlers back while it exits; the next signal would change the status.
+                signal.signal(number, signal.SIG_IGN)
 
     def _bound(self, kind: int, channel: Any) -> PlainSocket:
         socket = PlainSocket(self._zmq, kind)
@@ -172,7 +185,9 @@ class Server:
         # C function and cannot run Python's handlers.
         signal.set_wakeup_fd(self._control_wake.writer, warn_on_full_buffer=False)
         # A forked child shares that descriptor: a SIGTERM for it would end this kernel.
-        os.register_at_fork(after_in_child=self._forget)
+        os.register_at_fork(
+            before=_hold_signals, after_in_parent=_release_signals, after_in_child=self._forget
+        )
 
     def _forget(self) -> None:
         """Leave the sockets to the parent of a forked child, and take signals as any other process does."""
@@ -181,22 +196,33 @@ class Server:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        _release_signals()
 
     def _start_thread(self, target: Callable[[], None], name: str) -> None:
-        thread = threading.Thread(target=target, name=name, daemon=True)
+        def work() -> None:
+            try:
+                target()
+            finally:
+                self._finish()  # without one of its threads a kernel would live on, but deaf
+
+        thread = threading.Thread(target=work, name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
 
     def _call_do_start(self) -> None:
         try:
             self.kernel.call("do_start")
-        except Exception:
+        except SystemExit:
+            raise  # the author's word that the kernel cannot work; Python shows it and sets the status
+        except BaseException:  # also KeyboardInterrupt and CancelledError, which nobody asked for
             self.log.exception("do_start failed; the kernel serves all the same")
 
     def _extend_table(self) -> None:
         """Put into the kernel's table what only a server can do."""
         table = self.kernel.control_requests
-        self.kernel.shell_requests["connect_request"] = dispatch.Entry(self._connect_request)
+        shell = self.kernel.shell_requests
+        shell["connect_request"] = dispatch.Entry(self._connect_request)
+        shell["shutdown_request"] = replace(shell["shutdown_request"], answer=self._shutdown_on_shell)
         table["shutdown_request"] = replace(table["shutdown_request"], answer=self._shutdown_request)
         table["interrupt_request"] = replace(table["interrupt_request"], answer=self._interrupt_request)
 
@@ -207,7 +233,21 @@ class Server:
     def _shutdown_request(self, kernel: Kernel, request: Request) -> Any:
         """End the running cell, then let the kernel put its things away, within limits."""
         self._come_to_rest()
-        return limited(partial(requests.shutdown, kernel, request), "do_shutdown", _HOOK_LIMIT)
+        return self._say_farewell(partial(requests.shutdown, kernel, request))
+
+    def _shutdown_on_shell(self, kernel: Kernel, request: Request) -> Any:
+        """Let the kernel put its things away; this is the main thread, so that no cell runs."""
+        self._refuse_work()
+        kernel.link.interrupts.decide()  # who shuts down as well must not interrupt this request
+        return self._say_farewell(partial(requests.shutdown, kernel, request))
+
+    def _say_farewell(self, call: Callable[[], Any]) -> Any:
+        """Call do_shutdown, within its limit; once, however many ask the kernel to end."""
+        with self._farewell:
+            if self._said_farewell:
+                return None
+            self._said_farewell = True
+            return limited(call, "do_shutdown", _HOOK_LIMIT)
 
     def _interrupt_request(self, kernel: Kernel, request: Request) -> Any:
         """Interrupt, and do not let an author's hook block the control channel."""
@@ -298,22 +338,24 @@ class Server:
                 timeout = self._parent.interval * 1000
         # Hooks of this thread get interrupts of nobody.
         interrupts = Interrupts()
+        ends = more = False
 
         def handle(message: Message) -> None:
-            if not self._finishing:
+            nonlocal ends
+            if not ends:
                 request = Request("control", message)
                 dispatch.handle(self.kernel, request, interrupts)
-                if request.ends_kernel:
-                    self._finish()
+                ends = request.ends_kernel
 
-        while not self._finishing and not self._ended.is_set():
-            poll.poll(timeout)
+        while not ends and not self._ended.is_set():
+            poll.poll(0 if more else timeout)
             if signal.SIGTERM in self._control_wake.clear():
                 self._end("SIGTERM")
-            elif self._parent is not None and self._parent.gone():
+                return
+            if self._parent is not None and self._parent.gone():
                 self._end("the parent process has ended")
-            while self._control.receive(handle):
-                continue
+                return
+            more = self._control.receive(handle)
 
     # -- the end --------------------------------------------------------------------------------------
 
@@ -322,40 +364,55 @@ class Server:
         self.log.info("ending: %s", reason)
         self._come_to_rest()
         try:
-            limited(partial(self.kernel.call, "do_shutdown", restart=False), "do_shutdown", _HOOK_LIMIT)
-        except Exception:
+            self._say_farewell(partial(self.kernel.call, "do_shutdown", restart=False))
+        except BaseException:  # also SystemExit, with which an author may mean to end the process
             self.log.exception("do_shutdown failed")
         self.kernel.comms.close_all()
-        self._finish()
 
     def _come_to_rest(self) -> None:
         """Take no new work and end the running hook, as far as it lets itself be ended."""
-        self._ending.set()
-        self._shells.refuse()
+        self._refuse_work()
         until = time.monotonic() + _REST_LIMIT
         while not self._shells.resting.is_set() and time.monotonic() < until:
-            # Again and again: the first may come before the request has begun, or be swallowed by the hook.
+            # Again, as the first may come before the request has begun, or be swallowed by the hook; but not
+            # at once, since the hook may be putting its things away.
             self.kernel.link.interrupts.interrupt_running()
-            self._shells.resting.wait(_REST_LIMIT / 10)
+            self._shells.resting.wait(_REST_LIMIT / 3)
+
+    def _refuse_work(self) -> None:
+        """Begin no request any more; those that arrive are dropped."""
+        self._ending.set()
+        self._shells.refuse()
 
     def _finish(self) -> None:
         """Have the main thread close everything, and see to it that the process ends in any case."""
-        self._finishing = True
         self._ending.set()
         self._shells.stop()
-        threading.Thread(target=self._see_to_the_end, name="end", daemon=True).start()
+        self._watch_the_end()
+
+    def _watch_the_end(self) -> None:
+        """Start the thread that ends the process in any case; at most once."""
+        if self._watched.acquire(blocking=False):
+            threading.Thread(target=self._see_to_the_end, name="end", daemon=True).start()
 
     def _see_to_the_end(self) -> None:
-        if not self._shells.resting.wait(_REST_LIMIT):
-            self.log.warning("the running hook does not end; leaving without it")
-            self._close()
+        """End the process though a hook, the closing or Python's exit hangs. Does nothing that may hang."""
+        if not self._shells.resting.wait(_LAST_REST_LIMIT):
+            threading.Thread(target=self._close_around_a_hook, name="close", daemon=True).start()
+            self._closed.wait(_CLOSE_LIMIT)
         elif self._closed.wait(_CLOSE_LIMIT):
             time.sleep(_EXIT_LIMIT)  # an author's thread that is no daemon would hold the process for ever
         os._exit(0)
 
+    def _close_around_a_hook(self) -> None:
+        """Close all, though the main thread is in a hook."""
+        self.log.warning("the running hook does not end; leaving without it")
+        self._close()
+
     def _close(self) -> None:
-        """Close all, in this order, each step bounded. Only the first call does anything."""
+        """Close all, in this order. Only the first call does anything; another waits for it."""
         if not self._closing.acquire(blocking=False):
+            self._closed.wait(_CLOSE_LIMIT)
             return
         self._ending.set()
         self._iopub.flush()
@@ -364,7 +421,7 @@ class Server:
         self._control_wake.set()
         self._shells.stop()
         for thread in self._threads:
-            thread.join(_REST_LIMIT)
+            thread.join(_THREAD_LIMIT)
         for channel in self._channels.values():
             channel.close(int(_LINGER * 1000))
         self._heartbeat.stop()
@@ -444,6 +501,16 @@ class Answers:
             if message.identities == question.identities and message.session == asked:
                 return str(message.content.get("value", ""))
         return None
+
+
+def _hold_signals() -> None:
+    """Let signals wait while this thread forks: they may be for the child."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+
+
+def _release_signals() -> None:
+    """Let signals come again."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 def _wake_only(signum: int, frame: FrameType | None) -> None:

@@ -6,6 +6,7 @@ answered beside a running cell goes to the thread ``aside``. Knows no socket.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -41,6 +42,7 @@ class ShellQueue:
         self._cells_done = 0  # this and the next by the main thread alone
         self._cells_refused = 0
         self._refuses = False
+        self._pid = os.getpid()
         self.resting = threading.Event()
 
     def start(self) -> None:
@@ -64,6 +66,9 @@ class ShellQueue:
             while (request := self._next()) is not None:
                 if not self._refuses:
                     self._handle(request)
+                if os.getpid() != self._pid:
+                    # A hook forked, and the child came out of the hook too. Its parent is the kernel.
+                    os._exit(0)
                 if self._kernel.history.unsaved:
                     self._aside.save_soon()
                 if request.ends_kernel:
