@@ -156,8 +156,8 @@ def test_a_subshell_id_is_ignored_and_comes_back_in_the_parent_header(toy: Kerne
 @pytest.mark.row(
     "H3",
     file="kernel/request.py",
-    old="parent=request.header if request is not None else None,",
-    new="parent=None,",
+    old="return request.header if request is not None else None",
+    new="return None",
 )
 def test_the_parent_header_of_everything_is_the_requests_header(toy: KernelHarness) -> None:
     odd = {

@@ -107,7 +107,7 @@ class Link:
         message = self.session.compose(
             msg_type,
             content,
-            parent=request.header if request is not None else None,
+            parent=_header_of(request),
             metadata=metadata,
             identities=identities,
             buffers=buffers,
@@ -129,7 +129,7 @@ class Link:
         message = self.session.compose(
             msg_type,
             content,
-            parent=request.header if request is not None else None,
+            parent=_header_of(request),
             metadata=metadata,
             identities=(topic.encode(),) if topic is not None else self._topic(msg_type),
             buffers=buffers,
@@ -160,3 +160,7 @@ class Link:
             identities=request.message.identities,
         )
         return self.outbox.ask(message)
+
+
+def _header_of(request: Request | None) -> dict[str, Any] | None:
+    return request.header if request is not None else None
