@@ -9,8 +9,9 @@ class ExecuteError(Exception):
     """The language reports a failure: raise it from any hook.
 
     ``ename`` is the error's name, ``evalue`` its message, ``traceback`` a list of lines as the frontend
-    shall show them (ANSI colours allowed). The client gets an error reply with these three fields, and
-    for ``do_execute`` an ``error`` message on iopub as well (messaging specification, "Request-Reply").
+    shall show them (ANSI colours allowed); without any, it is one line of name and message. The client gets
+    an error reply with these three fields, and for ``do_execute`` an ``error`` message on iopub as well
+    (messaging specification, "Request-Reply").
     """
 
     # What a subclass has that does not call our constructor.
@@ -36,8 +37,11 @@ class ReplyError(Exception):
     """A hook returned something that is no valid reply content."""
 
 
-class StdinNotAllowed(Exception):
+class StdinNotAllowed(ExecuteError):
     """Input was asked for, but the client that sent the running request cannot be asked."""
+
+    def __init__(self, evalue: str = "the client that runs this cell cannot be asked for input") -> None:
+        super().__init__("StdinNotAllowed", evalue)
 
 
 class ExecutionAborted(Exception):

@@ -29,7 +29,10 @@ _TEXT_TYPE = re.compile(r"text/.*|.*[/+]xml|application/(x-)?(java|ecma)script",
 def failure(error: BaseException) -> Content:
     """Make the content of an error reply (messaging specification, "Request-Reply")."""
     if isinstance(error, ExecuteError):
-        return error_content(error.ename, error.evalue, error.traceback)
+        content = error_content(error.ename, error.evalue, error.traceback)
+        if not content["traceback"]:  # the only one of the three that nbclient and the console show
+            content["traceback"] = [": ".join(filter(None, (content["ename"], content["evalue"])))]
+        return content
     if isinstance(error, KeyboardInterrupt):
         return error_content("KeyboardInterrupt", "interrupted", ["KeyboardInterrupt"])
     # It has a text also for errors that have none: a hook's error may fail in its own __str__.

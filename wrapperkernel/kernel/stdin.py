@@ -33,7 +33,7 @@ class Stdin:
     def _ask(self, prompt: str, *, password: bool) -> str:
         request = self._link.current
         if request is None or not request.allow_stdin:
-            raise StdinNotAllowed("the client that runs this cell cannot be asked for input")
+            raise StdinNotAllowed
         answer = self._link.ask(request, str(prompt), password)
         if answer == END_OF_FILE:
             raise EOFError("end of input")
