@@ -10,11 +10,18 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from io import TextIOWrapper
 from typing import Any
 
-from traitlets import Float, Integer, Unicode
-from traitlets.config import Application
+from traitlets import Float, Integer, TraitError, Unicode
+from traitlets.config import Application, Config, Configurable
+from traitlets.config.loader import (
+    ConfigFileNotFound,
+    JSONFileConfigLoader,
+    KVArgParseConfigLoader,
+    PyFileConfigLoader,
+)
 
 from ..kernel.kernel import Kernel
 from ..wire import UnknownScheme
@@ -64,13 +71,18 @@ class KernelApp(Application):
         self.version = kernel_class.implementation_version
 
     def initialize(self, argv: Sequence[str] | None = None) -> None:
-        """Read the command line and, if it names one, the configuration file."""
+        """Read the command line and, if it names one, the configuration file. Exits if either is wrong."""
         self.parse_command_line(None if argv is None else list(argv))
+        for unknown in self._unknown_options():
+            sys.exit(f"{self.name}: there is no option {unknown}; --help-all shows them")
         if self.config_file:
-            from_command_line = self.cli_config
-            folder, name = os.path.split(os.path.abspath(self.config_file))
-            self.load_config_file(os.path.splitext(name)[0], path=[folder])
-            self.update_config(from_command_line)
+            try:
+                self.update_config(_read_config(self.config_file))
+                self.update_config(self.cli_config)
+            except ConfigFileNotFound:
+                sys.exit(f"{self.name}: cannot read the configuration file {self.config_file}")
+            except (ValueError, TraitError) as error:
+                sys.exit(f"{self.name}: cannot use the configuration file {self.config_file}: {error}")
 
     def start(self) -> None:
         """Serve until the kernel is told to end. Exits with 1 and one sentence if it cannot start."""
@@ -79,9 +91,21 @@ class KernelApp(Application):
         try:
             server = self._make_server()
             server.start()
-        except (ConnectionFileError, UnknownScheme, BindError) as error:
+        except (ConnectionFileError, UnknownScheme, BindError, TraitError) as error:
             sys.exit(f"{self.name}: {error}")
         server.serve()
+
+    def _create_loader(self, argv: Any, aliases: Any, flags: Any, classes: Any) -> KVArgParseConfigLoader:
+        return _StrictLoader(argv, aliases, flags, classes=classes, log=self.log)
+
+    def _unknown_options(self) -> Iterator[str]:
+        """Find what traitlets would pass over in silence: a mistyped option must not have no effect."""
+        yield from self.extra_args
+        for name, options in self.cli_config.items():
+            owner = _configurable(name)
+            for option in options:
+                if owner is None or option not in owner.class_trait_names(config=True):
+                    yield f"--{name}.{option}"
 
     def _level(self) -> int:
         """Return the log level as a number; traitlets allows names too."""
@@ -114,13 +138,46 @@ def run(kernel_class: type[Kernel], argv: Sequence[str] | None = None) -> None:
     app.start()
 
 
+class _StrictLoader(KVArgParseConfigLoader):
+    """Traitlets' reader of command lines, but for what it does with options that it does not know."""
+
+    def _handle_unrecognized_alias(self, arg: str) -> None:
+        self.parser.error(f"there is no option --{arg}; --help shows them")
+
+
+def _configurable(name: str) -> type[Configurable] | None:
+    """Find a class with traits by its name: the kernel, the application, or another one of the author's."""
+    classes = [Configurable]
+    while classes:
+        found = classes.pop()
+        if found.__name__ == name:
+            return found
+        classes += found.__subclasses__()
+    return None
+
+
+def _read_config(path: str) -> Config:
+    """Read the configuration file (.json, else Python) at ``path``."""
+    folder, name = os.path.split(os.path.abspath(path))
+    loader = JSONFileConfigLoader if name.endswith(".json") else PyFileConfigLoader
+    return loader(name, folder).load_config()
+
+
 def _keep_streams_out_of_the_protocol() -> None:
-    """Turn the process's stdout to stderr, and its stdin to nothing.
+    """Turn the process's stdout to stderr, line by line, and its stdin to nothing.
 
     What a kernel's code prints is for the server's log; stdin is a pipe that nobody writes to, on which
-    ``input()`` would wait for ever.
+    ``input()`` would wait for ever. Where one of the three is closed, the next socket would take its number,
+    and prints would go to a client: they go to nothing.
     """
-    sys.stdout.flush()
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free
+    if isinstance(sys.stdout, TextIOWrapper):  # None if closed
+        sys.stdout.reconfigure(line_buffering=True)
+        sys.stdout.flush()
     os.dup2(2, 1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
