@@ -59,7 +59,7 @@ def shell(tmp_path: Path) -> Shell:
     return run
 
 
-# Waits until its subscription counts before it sends; the console relies on people typing more slowly than that.
+# Waits until its subscription counts before it sends; the console relies on people typing slowly.
 CONVERSATION = """
 import sys
 from jupyter_client.manager import start_new_kernel
