@@ -122,15 +122,15 @@ class Interrupts:
         """Have ``call`` called, by a signal handler, whenever an interrupt could only be remembered."""
         self._remembered = call
 
-    def look_again(self) -> bool:
-        """From another thread: raise what was remembered, if that is possible by now.
+    @property
+    def pending(self) -> bool:
+        """Whether an interrupt of the running request is remembered."""
+        return self._pending and self._running is not None
 
-        Tell whether there was anything; whether it could be raised is known a moment later.
-        """
-        if not self._pending or self._running is None:
-            return False
-        signal.pthread_kill(self._thread, NAMED_SIGNAL)
-        return True
+    def look_again(self) -> None:
+        """From another thread: raise what was remembered, if that is possible by now."""
+        if self.pending:
+            signal.pthread_kill(self._thread, NAMED_SIGNAL)
 
     def on_signal(self, signum: int, frame: FrameType | None) -> None:
         """Handle SIGINT: whatever runs is meant."""

@@ -165,7 +165,7 @@ def _decide(kernel: Kernel, request: Request, interrupts: Interrupts, entry: Ent
     except BaseException as error:  # also SystemExit and CancelledError: a hook cannot leave without a reply
         kernel.log.exception("%s failed in the kernel", request.msg_type)
         content = replies.failure(error)
-    if interrupts.decide():
+    if interrupts.decide() and entry.hook is not None:  # without a hook nothing ran that could be ended
         content = replies.failure(KeyboardInterrupt())
     return content
 

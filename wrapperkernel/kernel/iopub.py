@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..interrupts import shielded
 from . import replies
 from .display import DisplayHandle, MimeBundle
 from .request import Link, Request
@@ -81,10 +82,8 @@ class IOPub:
         """Publish a failure. A hook that fails raises ExecuteError instead, which publishes and replies."""
         content = replies.error_content(ename, evalue, traceback)
         del content["status"]
-        request = self._under or self._link.parent
-        if request is not None:
-            request.error = content
-        self.send("error", content)
+        self._publish_error(content)
+        self._link.interrupts.check()
 
     def display(self, value: Any) -> DisplayHandle:
         """Publish any value as its MIME bundle says (``MimeBundle.of``); return a handle to update it."""
@@ -108,11 +107,22 @@ class IOPub:
         Waits while too much output waits to be sent; that wait is where an interrupt ends a flood.
         """
         request = self._under or self._link.parent
-        if request is not None and request.silent and not self._shows_silent():
+        if self._is_dropped(request):
             return
         self._link.outbox.wait_for_room()
         self._link.publish(msg_type, content, request, metadata=metadata, buffers=buffers, topic=topic)
         self._link.interrupts.check()
+
+    @shielded  # published and known to be so, or neither
+    def _publish_error(self, content: dict[str, Any]) -> None:
+        request = self._under or self._link.parent
+        if request is not None:
+            request.error = content
+        if not self._is_dropped(request):
+            self._link.publish("error", content, request)
+
+    def _is_dropped(self, request: Request | None) -> bool:
+        return request is not None and request.silent and not self._shows_silent()
 
     def _display(self, bundle: MimeBundle) -> DisplayHandle:
         handle = DisplayHandle.new(self.update_display_data)

@@ -20,7 +20,7 @@ from . import dispatch, replies
 from .comms import CommManager
 from .display import MimeBundle
 from .errors import ExecuteError
-from .history import History, history_path
+from .history import Entry, History, history_path
 from .hooks import Caller, Plan, plans_of
 from .iopub import IOPub
 from .outbox import ChannelName, Nowhere, Outbox
@@ -107,29 +107,9 @@ class Kernel(Configurable):
     def do_is_complete(self, code: str, *args: Any, **kwargs: Any) -> Any:
         """Return ``status``: complete, incomplete (with ``indent``), invalid or unknown."""
 
-    def do_history(
-        self,
-        *args: Any,
-        hist_access_type: str = "tail",
-        output: bool = False,
-        session: int = 0,
-        start: int = 1,
-        stop: int | None = None,
-        n: int | None = None,
-        pattern: str | None = None,
-        unique: bool = False,
-        **kwargs: Any,
-    ) -> Any:
+    def do_history(self, *args: Any, **kwargs: Any) -> Any:
         """Return ``history``: by default what ``self.history`` stored of earlier cells."""
-        if hist_access_type == "tail":
-            entries = self.history.tail(n if n is not None else 10, output=output)
-        elif hist_access_type == "range":
-            entries = self.history.range(session, start, stop, output=output)
-        elif hist_access_type == "search":
-            entries = self.history.search(pattern or "*", n=n, unique=unique, output=output)
-        else:
-            raise ExecuteError("ValueError", f"hist_access_type {hist_access_type!r} is not known")
-        return {"history": entries}
+        return {"history": self._entries(*args, **kwargs)}
 
     def do_evaluate(self, expression: str, *args: Any, **kwargs: Any) -> Any:
         """Return the value of a user expression: anything that ``MimeBundle.of`` can show."""
@@ -208,6 +188,26 @@ class Kernel(Configurable):
         self.history.close()
         self._caller.close()
 
+    def _entries(
+        self,
+        hist_access_type: str = "tail",
+        output: bool = False,
+        raw: bool = True,
+        session: int = 0,
+        start: int = 1,
+        stop: int | None = None,
+        n: int | None = None,
+        pattern: str | None = None,
+        unique: bool = False,
+    ) -> list[Entry]:
+        if hist_access_type == "tail":
+            return self.history.tail(n if n is not None else 10, output=output)
+        if hist_access_type == "range":
+            return self.history.range(session, start, stop, output=output)
+        if hist_access_type == "search":
+            return self.history.search(pattern or "*", n=n, unique=unique, output=output)
+        raise ExecuteError("ValueError", f"hist_access_type {hist_access_type!r} is not known")
+
     def _history_file(self) -> Path | None:
         if not self.stores_history:
             return None
@@ -224,3 +224,4 @@ class Kernel(Configurable):
         self.link.publish(
             msg_type, content, self.link.parent, metadata=metadata, buffers=buffers, topic=topic
         )
+        self.link.interrupts.check()

@@ -18,6 +18,7 @@ from functools import partial
 
 import zmq
 
+from ..interrupts import shielded
 from ..wire import Buffer, Message, Session, WireError
 from .logs import MessageLog, OncePerKind
 
@@ -204,6 +205,7 @@ class Channel:
         """Look at EVENTS, which also makes libzmq notice what has come; the caller holds the lock."""
         return bool(zmq.zmq_poll(self._looked_at, 0))  # half the cost of pyzmq's look at the option
 
+    @shielded  # an interrupt between two frames, or before the lock is released, would end all sending
     def _submit(self, work: Callable[[], None]) -> None:
         """Do what uses the socket under the lock, or behind what this same thread is just doing there.
 

@@ -26,6 +26,7 @@ from functools import partial
 
 import zmq
 
+from ..interrupts import shielded
 from ..wire import Buffer, Message, Session
 from .channels import Channel, PlainSocket, Wake
 from .logs import MessageLog, OncePerKind
@@ -33,7 +34,8 @@ from .streams import LARGEST, StreamBuffer
 
 # Bytes between two tracked messages: how exactly the backlog is known.
 _MARK = 1 << 20
-# How often a backlog is looked at while somebody waits for it, in seconds.
+# How often a backlog, and every connection, are looked at while somebody waits for it, in seconds.
+_GLANCE = 0.02
 _LOOK = 0.5
 
 
@@ -133,6 +135,7 @@ class IOPubChannel(Channel):
     # -- floods ---------------------------------------------------------------------------------------
 
     @property
+    @shielded
     def backlog(self) -> int:
         """Bytes that wait to be sent to the slowest client, at most a megabyte too many."""
         with self._lock:
@@ -157,13 +160,20 @@ class IOPubChannel(Channel):
             if waited >= self._patience:
                 self._drop(stuck)
                 progress = time.monotonic()
-            with self._lock:
-                oldest = self._marks[0][0] if self._marks else None
+            oldest = self._oldest()
             if oldest is None:
                 return
-            with contextlib.suppress(zmq.NotDone):
-                oldest.wait(min(_LOOK, max(0.01, self._patience - waited)))
+            until = time.monotonic() + min(_LOOK, max(0.01, self._patience - waited))
+            while not oldest.done and time.monotonic() < until:
+                # Not ``oldest.wait``: an interrupt there may leave a lock held that libzmq's thread needs.
+                time.sleep(_GLANCE)
 
+    @shielded
+    def _oldest(self) -> zmq.MessageTracker | None:
+        with self._lock:
+            return self._marks[0][0] if self._marks else None
+
+    @shielded
     def _still_full(self, before: dict[int, int] | None) -> dict[int, int]:
         """Return the connections (descriptor → bytes in its queue) that took nothing since ``before``."""
         now = _send_queues(self.socket.getsockopt_string(zmq.LAST_ENDPOINT))
@@ -171,6 +181,7 @@ class IOPubChannel(Channel):
             return now
         return {fd: size for fd, size in before.items() if now.get(fd) == size}
 
+    @shielded
     def _drop(self, connections: dict[int, int]) -> None:
         """End connections of libzmq's by their descriptors; it then forgets their subscriptions."""
         log = logging.getLogger("wrapperkernel.server")

@@ -37,6 +37,7 @@ from ..kernel.kernel import Kernel
 from ..kernel.outbox import ChannelName
 from ..kernel.request import Request
 from ..wire import Message, Session
+from .answers import Answers
 from .channels import Channel, PlainSocket, Wake
 from .connection import CHANNELS
 from .endpoints import Endpoints
@@ -57,6 +58,8 @@ _THREAD_LIMIT = 0.3
 # Seconds after which the process ends even if closing, or Python's own exit, hangs.
 _CLOSE_LIMIT = 2.0
 _EXIT_LIMIT = 0.5
+# Milliseconds until an interrupt that came in the middle of a send, or the like, is tried again.
+_LOOK_AGAIN = 10
 # Seconds after which an author's do_interrupt no longer holds up the control channel.
 _INTERRUPT_HOOK_LIMIT = 2.0
 # What launchers tell a kernel by.
@@ -179,7 +182,9 @@ class Server:
         return socket
 
     def _install_signals(self) -> None:
-        self.kernel.link.interrupts.install()
+        interrupts = self.kernel.link.interrupts
+        interrupts.install()
+        interrupts.when_remembered(self._control_wake.set)
         signal.signal(signal.SIGTERM, _wake_only)
         # The number of each signal goes to the control thread at once, also while the main thread is in a
         # C function and cannot run Python's handlers.
@@ -189,6 +194,7 @@ class Server:
             before=_hold_signals, after_in_parent=_release_signals, after_in_child=self._forget
         )
 
+    @shielded
     def _forget(self) -> None:
         """Leave the sockets to the parent of a forked child, and take signals as any other process does."""
         for channel in self._channels.values():
@@ -268,6 +274,7 @@ class Server:
         self._open_question(message)
         try:
             while (answer := self._answers.take(message)) is None:
+                self.kernel.link.interrupts.check()  # one that came while the answers were looked at
                 self._answers.wait()
         finally:
             self._answers.close()
@@ -336,8 +343,8 @@ class Server:
                 poll.register(self._parent, select.POLLIN)  # type: ignore[arg-type]  # has a descriptor then
             else:
                 timeout = self._parent.interval * 1000
-        # Hooks of this thread get interrupts of nobody.
-        interrupts = Interrupts()
+        interrupts = Interrupts()  # nobody fires these: they are for the hooks of this thread
+        remembered = self.kernel.link.interrupts
         ends = more = False
 
         def handle(message: Message) -> None:
@@ -348,7 +355,9 @@ class Server:
                 ends = request.ends_kernel
 
         while not ends and not self._ended.is_set():
-            poll.poll(0 if more else timeout)
+            ready = poll.poll(0 if more else _LOOK_AGAIN if remembered.pending else timeout)
+            if not ready:
+                remembered.look_again()
             if signal.SIGTERM in self._control_wake.clear():
                 self._end("SIGTERM")
                 return
@@ -463,51 +472,13 @@ def _raise(error: BaseException) -> None:
     raise error
 
 
-class Answers:
-    """What the stdin channel brought, for the one question that is open at a time."""
-
-    def __init__(self) -> None:
-        self._arrived = threading.Event()
-        self._messages: deque[Message] = deque()
-        self._is_open = False
-
-    def open(self) -> None:
-        """Forget answers to earlier questions; take new ones from now on."""
-        self._messages.clear()
-        self._arrived.clear()
-        self._is_open = True
-
-    def close(self) -> None:
-        """Take no answers any more: one that comes late is dropped."""
-        self._is_open = False
-
-    def put(self, message: Message) -> None:
-        """Take what arrived. Only the channels thread calls."""
-        if self._is_open and message.msg_type == "input_reply":
-            self._messages.append(message)
-            self._arrived.set()
-
-    def wait(self) -> None:
-        """Wait until something arrived; carries no data, so that an interrupt may end it anywhere."""
-        self._arrived.wait()
-
-    @shielded
-    def take(self, question: Message) -> str | None:
-        """Return the answer to ``question`` if it has come; drop those of others."""
-        self._arrived.clear()
-        while self._messages:
-            message = self._messages.popleft()
-            asked = question.parent_header.get("session")
-            if message.identities == question.identities and message.session == asked:
-                return str(message.content.get("value", ""))
-        return None
-
-
+@shielded  # as the next one: Python drops what is raised in functions that it calls at a fork
 def _hold_signals() -> None:
     """Let signals wait while this thread forks: they may be for the child."""
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
 
 
+@shielded
 def _release_signals() -> None:
     """Let signals come again."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)

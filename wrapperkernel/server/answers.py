@@ -1,0 +1,59 @@
+"""What the stdin channel brought, for the one question that is open at a time.
+
+Knows no socket and asks nobody: the channels thread puts messages in, the thread that asked waits for them.
+"""
+
+from __future__ import annotations
+
+import select
+from collections import deque
+
+from ..interrupts import shielded
+from ..wire import Message
+from .channels import Wake
+
+
+class Answers:
+    """The answers to one question. ``put`` belongs to the channels thread, the rest to the one that asks."""
+
+    def __init__(self) -> None:
+        self._arrived = Wake()
+        self._messages: deque[Message] = deque()
+        self._is_open = False
+
+    def open(self) -> None:
+        """Forget answers to earlier questions; take new ones from now on."""
+        self._messages.clear()
+        self._arrived.clear()
+        self._is_open = True
+
+    def close(self) -> None:
+        """Take no answers any more: one that comes late is dropped."""
+        self._is_open = False
+
+    def put(self, message: Message) -> None:
+        """Take what arrived."""
+        if self._is_open and message.msg_type == "input_reply":
+            self._messages.append(message)
+            self._arrived.set()
+
+    def wait(self) -> None:
+        """Wait until something arrived; an interrupt may end that anywhere.
+
+        It is a descriptor that is waited for: an interrupt in ``threading.Event.wait`` may leave the lock
+        of the event held, and the channels thread would then wait for it for ever.
+        """
+        poll = select.poll()
+        poll.register(self._arrived, select.POLLIN)
+        poll.poll()
+
+    @shielded
+    def take(self, question: Message) -> str | None:
+        """Return the answer to ``question`` if it has come; drop those of others."""
+        self._arrived.clear()
+        while self._messages:
+            message = self._messages.popleft()
+            asked = question.parent_header.get("session")
+            if message.identities == question.identities and message.session == asked:
+                return str(message.content.get("value", ""))
+        return None
