@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from array import array
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -224,7 +225,31 @@ def test_buffers_are_not_copied(session: Session) -> None:
     assert frames[8] == b"\7\0"
 
 
-@pytest.mark.row("W8", file="wire/session.py", old="if not view.contiguous:", new="if False:")
+@pytest.mark.row("W8")
+def test_buffers_of_any_shape_and_type_become_their_bytes(session: Session) -> None:
+    numbers = array("d", [1.0, 2.5, -3.0, 4.0])
+    scalar = memoryview(array("d", [2.5])).cast("B").cast("d", ())
+    square = memoryview(numbers).cast("B").cast("d", (2, 2))
+    frames = session.serialize(
+        session.compose("comm_msg", {}, buffers=[numbers, square, scalar, array("d"), b""])
+    )
+    assert [len(frame) for frame in frames[6:]] == [32, 32, 8, 0, 0]
+    assert [bytes(frame) for frame in frames[6:]] == [
+        bytes(numbers),
+        bytes(numbers),
+        scalar.tobytes(),
+        b"",
+        b"",
+    ]
+
+
+def test_a_buffer_in_the_order_of_fortran_is_refused(session: Session) -> None:
+    numpy = pytest.importorskip("numpy")
+    with pytest.raises(ValueError, match="not contiguous"):
+        session.compose("comm_msg", {}, buffers=[numpy.asfortranarray(numpy.ones((2, 3)))])
+
+
+@pytest.mark.row("W8", file="wire/session.py", old="if not view.c_contiguous:", new="if False:")
 def test_a_buffer_that_does_not_lie_together_is_refused(session: Session) -> None:
     slices = memoryview(b"abcdef")[::2]
     with pytest.raises(ValueError, match="not contiguous"):

@@ -187,10 +187,10 @@ def _value(name: str, frame: Buffer) -> Any:
 
 
 def _buffer(buffer: Any) -> Buffer:
-    """Return what can be sent of a buffer, without a copy."""
+    """Return the bytes of a buffer, uncopied; whoever sends them counts bytes, not items of some type."""
     if isinstance(buffer, bytes):
         return buffer
     view = memoryview(buffer)
-    if not view.contiguous:
+    if not view.c_contiguous:
         raise ValueError("a buffer is not contiguous; send a copy of it, made with bytes() for instance")
-    return view
+    return view.cast("B") if view.nbytes else b""
