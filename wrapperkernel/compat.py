@@ -20,7 +20,7 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "stream": {"name": "stdout", "text": ""},
     "display_data": {"data": {}, "metadata": {}, "transient": {}},
     "update_display_data": {"metadata": {}},
-    "execute_result": {"metadata": {}},
+    "execute_result": {"data": {}, "metadata": {}},
     "clear_output": {"wait": False},
     "error": {"ename": "Error", "evalue": "", "traceback": []},
 }
@@ -71,6 +71,8 @@ class Kernel(modern.Kernel):
             self.iopub.stream(str(whole["text"]), str(whole["name"]))
         elif msg_or_type == "error":
             self.iopub.error(whole["ename"], whole["evalue"], whole["traceback"])
+        elif msg_or_type == "execute_result":
+            self.iopub.execute_result({"text/plain": "", **whole["data"]}, whole["metadata"])
         else:
             self.iopub.send(msg_or_type, whole, metadata=metadata, buffers=buffers or ())
 
