@@ -7,7 +7,7 @@ class EchoKernel(Kernel):
     implementation = "echo_kernel"
     implementation_version = "1.0"
     banner = "Echo: it says what you say"
-    language_info = {"name": "text", "mimetype": "text/plain", "file_extension": ".txt"}  # noqa: RUF012
+    language_info = {"name": "text", "mimetype": "text/plain", "file_extension": ".txt"}
 
     def do_execute(self, code):
         self.iopub.stream(code)

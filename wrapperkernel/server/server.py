@@ -64,6 +64,8 @@ _LOOK_AGAIN = 10
 _INTERRUPT_HOOK_LIMIT = 2.0
 # What launchers tell a kernel by.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Bytes of the longest topic. libzmq goes through topics recursively: one of a megabyte ends the process.
+_LONGEST_TOPIC = 4096
 # New subscribers that are greeted before the other channels get their turn.
 _GREETINGS = 64
 
@@ -134,12 +136,13 @@ class Server:
         flood_limit, patience, _ = self._limits
         common = (self.session, self._wake, self._message_log, self._malformed)
         control_common = (self.session, self._control_wake, self._message_log, self._malformed)
-        self._shell = Channel("shell", self._bound(zmq.ROUTER, "shell"), *common)
-        self._stdin = Channel("stdin", self._bound(zmq.ROUTER, "stdin"), *common)
-        self._control = Channel("control", self._bound(zmq.ROUTER, "control"), *control_common)
+        # iopub first and shell last: a client whose request comes through has most likely subscribed.
         self._iopub = IOPubChannel(
             self._bound(zmq.XPUB, "iopub"), *common, limit=flood_limit, patience=patience
         )
+        self._stdin = Channel("stdin", self._bound(zmq.ROUTER, "stdin"), *common)
+        self._control = Channel("control", self._bound(zmq.ROUTER, "control"), *control_common)
+        self._shell = Channel("shell", self._bound(zmq.ROUTER, "shell"), *common)
         self._channels = {
             "shell": self._shell,
             "stdin": self._stdin,
@@ -173,6 +176,7 @@ class Server:
         socket.linger = int(_LINGER * 1000)
         socket.maxmsgsize = self._limits[2]
         if kind == zmq.XPUB:
+            socket.maxmsgsize = _LONGEST_TOPIC
             socket.setsockopt(zmq.XPUB_MANUAL, 1)
         else:
             # A client that comes back under its name while its old connection is not yet known to be
