@@ -61,23 +61,33 @@ def begin(client: KernelClient, code: str) -> str:
     return msg_id
 
 
-def bring_into(client: KernelClient, situation: str) -> None:
-    """Have the kernel do one of the ``CELLS``."""
-    begin(client, CELLS[situation])
+def bring_into(client: KernelClient, situation: str) -> str:
+    """Have the kernel do one of the ``CELLS``; return the msg_id of its request."""
+    cell = begin(client, CELLS[situation])
     if situation == "input":
         assert client.receive("stdin")["msg_type"] == "input_request"
+    return cell
 
 
 def wait_for_end(kernel: KernelProcess, since: float, limit: float = SECOND) -> float:
-    """Wait for the end of a kernel that was told to end at a moment; return the seconds in between.
+    """Wait for the good end of a kernel that was told to end at a moment; return the seconds in between.
 
-    Fails if they are more than a limit. That may be the fault of a busy machine; but then a process that does
-    nothing takes long too. So the limit grows by ten times what a bare Python takes to start and to end here
-    and now, which is a tenth of a second on an idle machine.
+    Fails if they are more than a limit, as `require_within` does.
     """
     status = kernel.wait()
     seconds = time.monotonic() - since
     assert status == 0, kernel.report()
+    require_within(seconds, limit, kernel)
+    return seconds
+
+
+def require_within(seconds: float, limit: float, kernel: KernelProcess) -> None:
+    """Require that what took some seconds took no longer than a limit.
+
+    If it did, a busy machine may be the cause; but then a process that does nothing takes long too. So the
+    limit grows by ten times what a bare Python takes to start and to end here and now, which is a tenth of a
+    second on an idle machine.
+    """
     if seconds > limit:
         began = time.monotonic()
         subprocess.run([sys.executable, "-c", "pass"], check=True)
@@ -85,7 +95,12 @@ def wait_for_end(kernel: KernelProcess, since: float, limit: float = SECOND) -> 
         assert seconds < limit + 10 * bare, (
             f"it took {seconds:.3f} s, a bare Python {bare:.3f} s\n{kernel.report()}"
         )
-    return seconds
+
+
+def require_interrupted(client: KernelClient, cell: str) -> None:
+    """Require that a cell which was begun ends with the reply KeyboardInterrupt, and is idle."""
+    assert client.reply(cell)["content"]["ename"] == "KeyboardInterrupt"
+    client.iopub_until_idle(cell)
 
 
 def left_in(*folders: Path) -> list[str]:
