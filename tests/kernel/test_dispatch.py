@@ -524,3 +524,26 @@ def test_any_returned_value_makes_one_valid_reply(puppet: KernelHarness, hook: s
 def test_any_error_makes_one_valid_reply(puppet: KernelHarness, hook: str, error: Any) -> None:
     puppet.kernel.acts = {hook: raising(error)}
     assert failure(ask(puppet, hook), hook)["status"] == "error"
+
+
+@pytest.mark.parametrize("hook", sorted(set(REQUESTS) - {"do_evaluate"}))
+def test_a_hook_at_the_end_of_the_stack(puppet: KernelHarness, hook: str) -> None:
+    """It fails somewhere in our code, at any depth of it."""
+
+    def deeper() -> None:
+        puppet.kernel.iopub.clear_output()
+        deeper()
+
+    puppet.kernel.acts = {hook: deeper}
+    assert ask(puppet, hook).status == "error"
+    puppet.kernel.acts = {}
+    assert puppet.execute("none").status == "ok"
+
+
+@pytest.mark.row("R2")
+@pytest.mark.parametrize("how", sorted(set(MISBEHAVIOUR) - HANGS))
+def test_what_a_hook_published_before_it_misbehaved_stays(toy: KernelHarness, how: str) -> None:
+    exchange = toy.execute(f"print before\nmisbehave {how}")
+    assert exchange.stdout == "before\n"
+    assert exchange.status == ("ok" if how == "none" else "error")
+    assert len(exchange.errors) == (how != "none")

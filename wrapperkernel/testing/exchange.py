@@ -143,5 +143,6 @@ def _cursor_complaints(request: Message, replies: Sequence[Message]) -> Iterator
     code = request["content"].get("code")
     for reply in replies:
         end = reply["content"].get("cursor_end")
-        if isinstance(code, str) and isinstance(end, int) and end > len(code):
+        failed = reply["content"].get("status") == "error"
+        if not failed and isinstance(code, str) and isinstance(end, int) and end > len(code):
             yield f"cursor_end {end} is behind the end of the code ({len(code)} code points)"
