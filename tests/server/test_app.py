@@ -105,7 +105,6 @@ def test_no_other_configuration_file_is_read(tmp_path: Path) -> None:
         (["-f"], 2, "connection_file"),
         (["--AnythingKernel.nonsense=1"], 1, "--AnythingKernel.nonsense"),
         (["--Anything.on_start=pass"], 1, "--Anything.on_start"),
-        (["surplus"], 1, "surplus"),
         (["--AnythingKernel.abort_status=gone"], 1, "abort_status"),
         (["--KernelApp.patience=long"], 1, "patience"),
         (["--log-level=LOUD"], 1, "log_level"),
@@ -113,6 +112,12 @@ def test_no_other_configuration_file_is_read(tmp_path: Path) -> None:
 )
 def test_options_that_are_wrong_are_refused(argv: list[str], status: int, word: str) -> None:
     require_one_sentence(run(*argv), word, status=status)
+
+
+def test_words_that_are_no_options_are_passed_over() -> None:
+    """jupyter run hands on the names of the files that it runs itself."""
+    with start_anything("one.txt", "two.txt") as kernel, kernel.client() as client:
+        client.wait_ready()
 
 
 @pytest.mark.parametrize(

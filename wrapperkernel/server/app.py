@@ -99,8 +99,10 @@ class KernelApp(Application):
         return _StrictLoader(argv, aliases, flags, classes=classes, log=self.log)
 
     def _unknown_options(self) -> Iterator[str]:
-        """Find what traitlets would pass over in silence: a mistyped option must not have no effect."""
-        yield from self.extra_args
+        """Find what traitlets would pass over in silence: a mistyped option must not have no effect.
+
+        Words that are no options are none of ours: ``jupyter run`` hands on the files that it runs itself.
+        """
         for name, options in self.cli_config.items():
             owner = _configurable(name)
             for option in options:
