@@ -6,6 +6,7 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -483,15 +484,15 @@ ERRORS = st.one_of(
     st.sampled_from(
         [UnprintableError(), HalfMadeError(), KeyError(Unprintable()), GeneratorExit(), Exception]
     ),
-    st.builds(ExecuteError, VALUES, VALUES, st.lists(VALUES, max_size=2)),
+    st.builds(lambda *given: partial(ExecuteError, *given), VALUES, VALUES, st.lists(VALUES, max_size=2)),
     st.builds(ValueError, VALUES),
     st.builds(lambda many: BaseExceptionGroup("many", many), st.lists(st.just(KeyError("x")), min_size=1)),
 )
 
 
-def raising(error: BaseException) -> Callable[[], Any]:
+def raising(error: Any) -> Callable[[], Any]:
     def act() -> Any:
-        raise error
+        raise error() if isinstance(error, partial) else error
 
     return act
 

@@ -175,6 +175,23 @@ def test_an_execute_error_needs_only_a_name() -> None:
     assert str(ExecuteError("E", "oh")) == "E: oh"
 
 
+@pytest.mark.parametrize("arguments", [(None, None, None), ("", "", []), (5, 6, [7])])
+def test_an_execute_error_makes_text_of_what_it_is_given(arguments: Any) -> None:
+    error = ExecuteError(*arguments)
+    given = [type(part) for part in (error.ename, error.evalue, *error.traceback)]
+    assert set(given) == {str}
+    assert replies.failure(error)["ename"]
+
+
+def test_an_execute_error_of_what_has_no_text_is_the_hooks_error() -> None:
+    class Mute:
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    with pytest.raises(ValueError, match="no text"):
+        ExecuteError("E", Mute())  # type: ignore[arg-type]
+
+
 def test_an_error_of_the_hook_shows_its_own_frames_and_causes() -> None:
     def hook() -> None:
         try:

@@ -21,9 +21,11 @@ class ExecuteError(Exception):
 
     def __init__(self, ename: str, evalue: str = "", traceback: Sequence[str] = ()) -> None:
         super().__init__(ename, evalue)
-        self.ename = ename
-        self.evalue = evalue
-        self.traceback = traceback.splitlines() if isinstance(traceback, str) else list(traceback)
+        # Made text here, where a value that has none is the raising hook's error and nobody else's.
+        self.ename = str(ename or "")
+        self.evalue = "" if evalue is None else str(evalue)
+        lines = traceback.splitlines() if isinstance(traceback, str) else traceback or ()
+        self.traceback = [str(line) for line in lines]
 
     def __str__(self) -> str:
         return f"{self.ename}: {self.evalue}" if self.evalue else self.ename
