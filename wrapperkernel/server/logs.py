@@ -9,10 +9,15 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from typing import TextIO
+from typing import Any, TextIO
 
+from ..interrupts import shielded
 from ..wire.encoding import encode
 from ..wire.message import Message
+
+# In these two logging holds a lock that every thread needs.
+shielded(logging.Logger.isEnabledFor)
+shielded(logging.Manager.getLogger)
 
 _LONGEST_TEXT = 1000
 _HIDDEN = "••••"
@@ -36,6 +41,11 @@ def configure(level: int, stream: TextIO | None = None) -> logging.Logger:
 
 class _LogHandler(logging.StreamHandler[TextIO]):
     """The handler that ``configure`` adds, told apart from those of others."""
+
+    @shielded  # hooks log too, and an interrupt here could leave the lock of the handler held
+    def handle(self, record: logging.LogRecord) -> Any:
+        """Write a record."""
+        return super().handle(record)
 
 
 class OncePerKind:
