@@ -153,6 +153,19 @@ def test_clear_output_always_says_wait(toy: KernelHarness) -> None:
     assert odd.contents("clear_output") == [{"wait": True}]
 
 
+@pytest.mark.row("I10")
+def test_comm_messages_from_the_kernel(toy: KernelHarness) -> None:
+    exchange = toy.execute("comm plot\nsend hi\nhangup bye")
+    opened, sent, closed = (m for m in exchange.messages if m["msg_type"].startswith("comm_"))
+    assert [m["msg_type"] for m in (opened, sent, closed)] == ["comm_open", "comm_msg", "comm_close"]
+    comm_id = opened["content"]["comm_id"]
+    assert opened["content"] == {"comm_id": comm_id, "target_name": "plot", "data": {"from": "kernel"}}
+    assert sent["content"] == {"comm_id": comm_id, "data": {"text": "hi"}}
+    assert closed["content"] == {"comm_id": comm_id, "data": {"text": "bye"}}
+    assert [m["buffers"] for m in (opened, sent, closed)] == [[b"\x00\xff"], [b"hi"], []]
+    assert {m["identities"][0] for m in (opened, sent, closed)} == {f"comm-{comm_id}".encode()}
+
+
 @pytest.mark.row("I8")
 def test_input_result_and_error_of_one_cell(toy: KernelHarness) -> None:
     exchange = toy.execute("result 7\nraise Error oh")

@@ -444,7 +444,7 @@ def test_an_interrupted_cell_is_an_error_and_its_queue_is_aborted(kind: type[Ker
         assert harness.execute("none").status == "ok"  # it never reaches the next request
 
 
-@pytest.mark.row("E10")
+@pytest.mark.row("E10", file="kernel/dispatch.py", old="request.before_stop()", new="pass")
 @pytest.mark.parametrize(
     ("fields", "stops"),
     [

@@ -26,7 +26,12 @@ def toy(request: pytest.FixtureRequest) -> Iterator[KernelHarness]:
         yield harness
 
 
-@pytest.mark.row("N3")
+@pytest.mark.row(
+    "N3",
+    file="kernel/request.py",
+    old='{"prompt": prompt, "password": password}',
+    new='{"prompt": prompt, "password": False}',
+)
 def test_a_question_is_asked_and_its_answer_returned(toy: KernelHarness) -> None:
     exchange = toy.execute("ask name?\npassword word?\nask ")
     assert exchange.stdout == "answer: Ada\nletters: 6\nanswer: \n"
