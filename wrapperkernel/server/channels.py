@@ -11,16 +11,20 @@ Knows frames, messages and threads; nothing of requests.
 from __future__ import annotations
 
 import os
+import select
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import TypeVar
 
 import zmq
 
 from ..interrupts import shielded
 from ..wire import Buffer, Message, Session, WireError
 from .logs import MessageLog, OncePerKind
+
+_T = TypeVar("_T")
 
 # Frames at least this long are handed to libzmq without a copy.
 _ZERO_COPY = 64 * 1024
@@ -66,6 +70,44 @@ class Wake:
         """Close both ends."""
         os.close(self._reader)
         os.close(self._writer)
+
+
+class Interest:
+    """What a thread waits on, where other threads may change it meanwhile.
+
+    Linux's epoll takes changes while a thread waits. Elsewhere ``disable`` does nothing: the thread then
+    wakes up for what another has taken, which costs time and nothing else.
+    """
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        self._poll = select.poll()
+
+    def add(self, descriptor: int) -> None:
+        """Wait for this descriptor to become readable, too; before any thread waits."""
+        (self._epoll or self._poll).register(descriptor, select.POLLIN)
+
+    def enable(self, descriptor: int) -> None:
+        """Wait for a descriptor again."""
+        if self._epoll is not None:
+            self._epoll.modify(descriptor, select.EPOLLIN)
+
+    def disable(self, descriptor: int) -> None:
+        """Do not wait for a descriptor until it is enabled again."""
+        if self._epoll is not None:
+            self._epoll.modify(descriptor, 0)
+
+    def wait(self, seconds: float | None) -> list[int]:
+        """Return the descriptors that are readable, after at most ``seconds``."""
+        if self._epoll is not None:
+            return [descriptor for descriptor, _ in self._epoll.poll(seconds)]
+        limit = None if seconds is None else seconds * 1000 + 1
+        return [descriptor for descriptor, _ in self._poll.poll(limit)]
+
+    def close(self) -> None:
+        """Give up what the system keeps for it."""
+        if self._epoll is not None:
+            self._epoll.close()
 
 
 class PlainSocket(zmq.Socket[bytes]):
@@ -123,8 +165,9 @@ class Channel:
         self._message_log = message_log
         self._malformed = malformed
         self._looked_at = [(socket, _READABLE)]
-        self._lock = threading.Lock()
-        self._holder = 0
+        # Re-entrant: a finaliser (``comm.__del__``) may send between any two steps of a send.
+        self._lock = threading.RLock()
+        self._user = 0  # the thread that is just using the socket
         self._behind: deque[Callable[[], None]] = deque()
         self._closed = False
 
@@ -170,19 +213,18 @@ class Channel:
     def forget(self) -> None:
         """Send nothing any more: for a forked child, which must not use its parent's socket."""
         self._closed = True
-        self._lock = threading.Lock()  # another thread of the parent may have held it at the fork
+        self._lock = threading.RLock()  # another thread of the parent may have held it at the fork
+        self._user = 0
 
     def _take_frames(self) -> list[bytes] | None:
         with self._lock:
-            if self._closed:
-                return None
-            self._holder = threading.get_ident()
-            try:
-                return self.socket.take()
-            except zmq.Again:
-                return None
-            finally:
-                self._holder = 0
+            return None if self._closed else self._use(self._taken)
+
+    def _taken(self) -> list[bytes] | None:
+        try:
+            return self.socket.take()
+        except zmq.Again:
+            return None
 
     def _take_frames_if_any(self) -> list[bytes] | None:
         with self._lock:
@@ -207,29 +249,41 @@ class Channel:
 
     @shielded  # an interrupt between two frames, or before the lock is released, would end all sending
     def _submit(self, work: Callable[[], None]) -> None:
-        """Do what uses the socket under the lock, or behind what this same thread is just doing there.
+        """Do what uses the socket, with nobody else in between.
 
-        The latter happens when a finaliser (``comm.__del__``) sends within a send: to wait for the lock
-        would be to wait for itself.
+        Within a use of the socket by this same thread it is put behind: a message must not be cut in two.
         """
-        if self._holder == threading.get_ident():
-            self._behind.append(work)
-            return
         with self._lock:
             if self._closed:
                 return
-            self._holder = threading.get_ident()
-            try:
-                work()
-                while self._behind:
-                    self._behind.popleft()()
-                arrived = self._has_arrivals()
-            finally:
-                self._holder = 0
+            if self._user:
+                self._behind.append(work)
+                return
+            self._use(work)
+            arrived = self._has_arrivals()
         if arrived:
             self.wake.set()
-        if self._behind:  # came after the last look, while this thread still counted as the holder
-            self._submit(self._behind.popleft())
+
+    def _use(self, work: Callable[[], _T]) -> _T:
+        """Call ``work``, which uses the socket, then what was put behind it; the caller holds the lock."""
+        try:
+            return self._use_alone(work)
+        finally:
+            if self._behind:
+                self._do_behind()
+
+    def _do_behind(self) -> None:
+        while self._behind:
+            self._use_alone(self._behind.popleft())
+        if self._has_arrivals():
+            self.wake.set()
+
+    def _use_alone(self, work: Callable[[], _T]) -> _T:
+        self._user = threading.get_ident()
+        try:
+            return work()
+        finally:
+            self._user = 0
 
     def _serialized(self, messages: Iterable[Message]) -> list[list[Buffer]]:
         if self._message_log.enabled:

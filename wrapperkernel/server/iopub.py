@@ -21,19 +21,21 @@ import termios
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import zmq
 
 from ..interrupts import shielded
-from ..wire import Buffer, Message, Session
+from ..wire import DELIMITER, Buffer, Message, Session
 from .channels import Channel, PlainSocket, Wake
 from .logs import MessageLog, OncePerKind
-from .streams import LARGEST, StreamBuffer
+from .streams import LARGEST, StreamBuffer, may_be_joined
 
 # Bytes between two tracked messages: how exactly the backlog is known.
 _MARK = 1 << 20
+# Bytes that a frame costs libzmq besides its own, about: what waits is counted as the memory that it takes.
+_FRAME = 100
 # How often a backlog, and every connection, are looked at while somebody waits for it, in seconds.
 _GLANCE = 0.02
 _LOOK = 0.5
@@ -60,6 +62,7 @@ class IOPubChannel(Channel):
         super().__init__("iopub", socket, session, wake, message_log, malformed)
         self._limit = limit
         self._patience = patience
+        self._endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._streams = StreamBuffer()
         self._first_words: Message | None = None
         self._sent = 0
@@ -70,7 +73,7 @@ class IOPubChannel(Channel):
 
     def send(self, *messages: Message) -> None:
         """Publish; stream text may leave a moment later, joined with what follows."""
-        if len(messages) == 1 and messages[0].header["msg_type"] == "stream":
+        if len(messages) == 1 and may_be_joined(messages[0]):
             self._submit(partial(self._hold, messages[0]))
         else:
             self._submit(partial(self._put_behind_streams, self._serialized(messages)))
@@ -93,12 +96,16 @@ class IOPubChannel(Channel):
 
     def wait_for_room(self) -> None:
         """Return when more output may come. The wait carries no data: an interrupt may end it anywhere."""
-        while self._streams.size >= LARGEST:
+        while self._streams.size >= LARGEST and self._can_wait():
             wait = self.flush_due()
             if wait is not None:
                 time.sleep(wait)  # the pace of streams, not a wait for anything to happen
-        if self._sent - self._gone > self._limit:
+        if self._sent - self._gone > self._limit and self._can_wait():
             self._wait_for_clients()
+
+    def _can_wait(self) -> bool:
+        """Tell whether anything would change meanwhile: not when closed, nor in the middle of a send."""
+        return not self._closed and self._user != threading.get_ident()
 
     def _hold(self, message: Message) -> None:
         was_empty = not self._streams
@@ -116,7 +123,7 @@ class IOPubChannel(Channel):
         self._put_all(self._serialized(self._streams.take(time.monotonic())))
 
     def _put(self, frames: Sequence[Buffer]) -> None:
-        self._sent += sum(map(len, frames))
+        self._sent += sum(map(len, frames)) + _FRAME * len(frames)
         if self._sent - (self._marks[-1][1] if self._marks else self._gone) < _MARK:
             super()._put(frames)
             return
@@ -149,21 +156,21 @@ class IOPubChannel(Channel):
 
     def _wait_for_clients(self) -> None:
         """Wait until the backlog is below the limit; drop clients that take nothing for ``patience``."""
-        progress = time.monotonic()
-        gone = -1
-        stuck: dict[int, int] | None = None
-        while self.backlog > self._limit:
+        gone = self._gone
+        full: dict[int, tuple[int, float]] = {}
+        while self.backlog > self._limit and not self._closed:
             if self._gone != gone:
-                gone, progress, stuck = self._gone, time.monotonic(), None
-            waited = time.monotonic() - progress
-            stuck = self._still_full(stuck)
-            if waited >= self._patience:
-                self._drop(stuck)
-                progress = time.monotonic()
+                gone, full = self._gone, {}
+            now = time.monotonic()
+            full = self._full_connections(full, now)
+            for descriptor, (size, since) in full.items():
+                if now - since >= self._patience:
+                    full[descriptor] = (size, now)
+                    self._drop(descriptor, size)
             oldest = self._oldest()
             if oldest is None:
                 return
-            until = time.monotonic() + min(_LOOK, max(0.01, self._patience - waited))
+            until = now + min(_LOOK, max(_GLANCE, self._patience))
             while not oldest.done and time.monotonic() < until:
                 # Not ``oldest.wait``: an interrupt there may leave a lock held that libzmq's thread needs.
                 time.sleep(_GLANCE)
@@ -174,44 +181,44 @@ class IOPubChannel(Channel):
             return self._marks[0][0] if self._marks else None
 
     @shielded
-    def _still_full(self, before: dict[int, int] | None) -> dict[int, int]:
-        """Return the connections (descriptor → bytes in its queue) that took nothing since ``before``."""
-        now = _send_queues(self.socket.getsockopt_string(zmq.LAST_ENDPOINT))
-        if before is None:
-            return now
-        return {fd: size for fd, size in before.items() if now.get(fd) == size}
+    def _full_connections(
+        self, before: Mapping[int, tuple[int, float]], now: float
+    ) -> dict[int, tuple[int, float]]:
+        """Return the connections with something in their queue: descriptor → (bytes, unchanged since)."""
+        found = {}
+        for descriptor, size in _send_queues(self._endpoint).items():
+            known = before.get(descriptor)
+            found[descriptor] = known if known is not None and known[0] == size else (size, now)
+        return found
 
     @shielded
-    def _drop(self, connections: dict[int, int]) -> None:
-        """End connections of libzmq's by their descriptors; it then forgets their subscriptions."""
-        log = logging.getLogger("wrapperkernel.server")
-        for descriptor, size in connections.items():
-            log.warning(
-                "iopub: dropped the subscription of a client that took nothing for %.0f s (%d bytes in its "
-                "queue alone, %d for all)",
-                self._patience,
-                size,
-                self._sent - self._gone,
-            )
-            with contextlib.suppress(OSError), unix.socket(fileno=os.dup(descriptor)) as connection:
-                connection.shutdown(unix.SHUT_RDWR)
+    def _drop(self, descriptor: int, size: int) -> None:
+        """End one of libzmq's connections, which then forgets its subscriptions."""
+        logging.getLogger("wrapperkernel.server").warning(
+            "iopub: dropped the subscription of a client that took nothing for %g s (%d bytes in its queue "
+            "alone, %d for all)",
+            self._patience,
+            size,
+            self._sent - self._gone,
+        )
+        with contextlib.suppress(OSError), _connection(descriptor) as connection:
+            connection.shutdown(unix.SHUT_RDWR)
 
     # -- greeting -------------------------------------------------------------------------------------
 
     def greet(self) -> bool:
         """Handle one subscription event; tell whether there was one. Only the owner may call."""
         with self._lock:
-            if self._closed:
+            if self._closed or not self._has_arrivals():
                 return False
-            self._holder = threading.get_ident()
-            try:
-                if not self._has_arrivals():
-                    return False
-                self._handle_event(self.socket.recv_multipart(zmq.NOBLOCK)[0])
-            except zmq.Again:
-                return False
-            finally:
-                self._holder = 0
+            return self._use(self._greet)
+
+    def _greet(self) -> bool:
+        try:
+            event, *_ = self.socket.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        self._handle_event(event)
         return True
 
     def _handle_event(self, event: bytes) -> None:
@@ -219,19 +226,22 @@ class IOPubChannel(Channel):
         topic = event[1:]
         if event[:1] == b"\x01":
             self.socket.setsockopt(zmq.SUBSCRIBE, topic)
-            try:
-                subscription = topic.decode()
-            except UnicodeDecodeError:
-                return  # no JSON text can name it
-            welcome = self.session.compose(
-                "iopub_welcome", {"subscription": subscription}, identities=(topic,)
-            )
-            self._put_all(self._serialized([welcome]))
-            if self._first_words is not None:
-                first, self._first_words = self._first_words, None
+            self._welcome(topic)
+            first = self._first_words
+            if first is not None and first.identities[0].startswith(topic):
+                self._first_words = None
                 self._put_all(self._serialized([first]))
         elif event[:1] == b"\x00":
             self.socket.setsockopt(zmq.UNSUBSCRIBE, topic)
+
+    def _welcome(self, topic: bytes) -> None:
+        try:
+            content = {"subscription": topic.decode()}
+        except UnicodeDecodeError:
+            return  # no JSON text can name it
+        if topic == DELIMITER:
+            return  # all who subscribed to everything would see a message that begins in its middle
+        self._put_all(self._serialized([self.session.compose("iopub_welcome", content, identities=(topic,))]))
 
 
 def _send_queues(endpoint: str) -> dict[int, int]:
@@ -241,21 +251,28 @@ def _send_queues(endpoint: str) -> dict[int, int]:
     """
     found: dict[int, int] = {}
     for name in os.listdir("/dev/fd"):
-        with contextlib.suppress(OSError, ValueError):
-            descriptor = int(name)
-            with unix.socket(fileno=os.dup(descriptor)) as connection:
-                if not _is_at(connection, endpoint):
-                    continue
+        with contextlib.suppress(OSError), _connection(int(name)) as connection:
+            if _is_at(connection, endpoint):
                 size = struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
                 if size > 0:
-                    found[descriptor] = size
+                    found[int(name)] = size
     return found
+
+
+def _connection(descriptor: int) -> unix.socket:
+    """Return a socket for what a descriptor leads to, to be closed; OSError if that is no socket."""
+    copy = os.dup(descriptor)
+    try:
+        return unix.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
+        raise
 
 
 def _is_at(connection: unix.socket, endpoint: str) -> bool:
     """Tell whether a socket is one end of a connection to ``endpoint``, on our side."""
     connection.getpeername()  # OSError for a listener
     address = connection.getsockname()
-    if connection.family == unix.AF_UNIX:
-        return endpoint == f"ipc://{address}"
-    return endpoint.rpartition(":")[2] == str(address[1])
+    if isinstance(address, tuple):
+        return endpoint.startswith("tcp:") and endpoint.rpartition(":")[2] == str(address[1])
+    return endpoint == f"ipc://{address}"

@@ -63,6 +63,14 @@ class StreamBuffer:
         ]
 
 
+def may_be_joined(message: Message) -> bool:
+    """Tell whether this is the text of a stream and nothing else, which alone can be joined."""
+    if message.header["msg_type"] != "stream" or message.metadata or message.buffers:
+        return False
+    content = message.content
+    return len(content) == 2 and "name" in content and isinstance(content.get("text"), str)
+
+
 def _same_stream(one: Message, other: Message) -> bool:
     return one.content["name"] == other.content["name"] and one.parent_header.get(
         "msg_id"

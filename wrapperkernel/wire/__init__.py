@@ -6,10 +6,11 @@ Refuses to know sockets, threads and what a kernel is; imports nothing else of t
 from .encoding import decode, encode
 from .message import PROTOCOL_VERSION, Buffer, Message
 from .replay import ReplayGuard
-from .session import Session, WireError
+from .session import DELIMITER, Session, WireError
 from .signature import Signer, UnknownScheme
 
 __all__ = [
+    "DELIMITER",
     "PROTOCOL_VERSION",
     "Buffer",
     "Message",
