@@ -122,10 +122,10 @@ class Caller:
         return result
 
     @interruptible
-    def call_back(self, callback: Callable[..., object], *args: object) -> None:
-        """Call what an author registered for messages (comms), where interrupts may end it."""
+    def run(self, callback: Callable[..., Any], *args: Any) -> Any:
+        """Call author's code that is no hook (a comm's callback, a value's representation) as one."""
         self._interrupts.check()
-        callback(*args)
+        return callback(*args)
 
     def close(self) -> None:
         """Close the event loops that async hooks had."""

@@ -85,7 +85,7 @@ class Kernel(Configurable):
         self.control_requests = dict(dispatch.CONTROL)
         self._payloads: list[dict[str, Any]] = []
         self._caller = Caller(self, self._plans or plans_of(type(self)), self.link.interrupts)
-        self.comms = CommManager(self._publish_comm, call=self._caller.call_back)
+        self.comms = CommManager(self._publish_comm, call=self._caller.run)
 
     # -- hooks ----------------------------------------------------------------------------------------
     # The base names ``code`` alone where there is code, then anything: so type checkers accept every
@@ -168,7 +168,7 @@ class Kernel(Configurable):
     def evaluate(self, expression: Any) -> dict[str, Any]:
         """Evaluate one user expression; its failure is its own (PROTOCOL E9)."""
         try:
-            bundle = MimeBundle.of(self.call("do_evaluate", expression=str(expression)))
+            bundle = self._caller.run(MimeBundle.of, self.call("do_evaluate", expression=str(expression)))
             return replies.expression({"data": bundle.data, "metadata": bundle.metadata})
         except KeyboardInterrupt:
             raise
