@@ -41,7 +41,9 @@ class Wake:
     """A descriptor that any thread, or a signal handler, makes readable for the one that waits on it."""
 
     def __init__(self) -> None:
-        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
 
     def fileno(self) -> int:
         """Return the descriptor to wait on."""

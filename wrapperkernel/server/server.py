@@ -19,7 +19,6 @@ import select
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from contextvars import copy_context
 from dataclasses import replace
@@ -38,7 +37,7 @@ from ..kernel.outbox import ChannelName
 from ..kernel.request import Request
 from ..wire import Message, Session
 from .answers import Answers
-from .channels import Channel, PlainSocket, Wake
+from .channels import Channel, Interest, PlainSocket, Wake
 from .connection import CHANNELS
 from .endpoints import Endpoints
 from .heartbeat import Heartbeat
@@ -62,6 +61,8 @@ _EXIT_LIMIT = 0.5
 _LOOK_AGAIN = 10
 # Seconds after which an author's do_interrupt no longer holds up the control channel.
 _INTERRUPT_HOOK_LIMIT = 2.0
+# Seconds after the start for which a cell waits for a subscriber: libzmq tries again after 0.1 to 0.2.
+_AUDIENCE_LIMIT = 0.5
 # What launchers tell a kernel by.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Bytes of the longest topic. libzmq goes through topics recursively: one of a megabyte ends the process.
@@ -98,8 +99,10 @@ class Server:
         self._wake = Wake()
         self._control_wake = Wake()
         self._answers = Answers()
-        self._drained: deque[threading.Event] = deque()
-        self._shells = ShellQueue(kernel, self._drain_shell)
+        self._interest = Interest()
+        self._shells = ShellQueue(kernel, self._wait_for_audience)
+        self._audience = threading.Event()
+        self._bound_at = 0.0
         self._ending = threading.Event()
         self._ended = threading.Event()
         self._farewell = threading.Lock()
@@ -121,6 +124,7 @@ class Server:
         self._install_signals()  # first: from here on, SIGTERM too leaves no file behind
         try:
             self._open_sockets()
+            self._bound_at = time.monotonic()
             self.endpoints.publish()
         except BaseException:
             self.endpoints.cleanup()
@@ -128,7 +132,9 @@ class Server:
         self._extend_table()
         self.kernel.connect(self, self.session)
         comm_package.install(self.kernel.comms)
-        self._shells.start()
+        for descriptor in (self._wake, self._shell, self._stdin, self._iopub):
+            self._interest.add(descriptor.fileno())
+        self._shells.start(self._shell, self._interest)
         self._start_thread(self._serve_channels, "channels")
         self._start_thread(self._serve_control, "control")
 
@@ -293,47 +299,29 @@ class Server:
     # -- the channels thread --------------------------------------------------------------------------
 
     def _serve_channels(self) -> None:
-        poll = select.poll()
-        for waited in (self._wake, self._shell, self._stdin, self._iopub):
-            poll.register(waited, select.POLLIN)
-        woken, shell = self._wake.fileno(), self._shell.fileno()
-        timeout = self._flush_streams()
+        more = False
         while not self._ended.is_set():
-            ready = [descriptor for descriptor, _ in poll.poll(timeout)]
-            if ready == [shell]:  # the ordinary case, on which every cell waits
-                barriers: list[threading.Event] = []
-                waiting = False
-            else:
-                if woken in ready:
-                    self._wake.clear()
-                waiting = self._greet() | self._stdin.receive(self._answers.put)
-                barriers = list(self._drained)
-            waiting |= self._shell.receive(self._shell_arrived)
-            if not waiting:
-                for barrier in barriers:
-                    self._drained.remove(barrier)
-                    barrier.set()
-            timeout = 0.0 if waiting or self._drained else self._flush_streams()
+            ready = self._interest.wait(0.0 if more else self._iopub.flush_due())
+            if self._wake.fileno() in ready:
+                self._wake.clear()
+            more = self._greet() | self._stdin.receive(self._answers.put) | self._shells.take()
 
     def _greet(self) -> bool:
         """Welcome new subscribers; tell whether there may be more."""
-        return all(self._iopub.greet() for _ in range(_GREETINGS))
+        for _ in range(_GREETINGS):
+            if not self._iopub.greet():
+                return False
+            self._audience.set()
+        return True
 
-    def _shell_arrived(self, message: Message) -> None:
-        if not self._ending.is_set():
-            self._shells.arrived(message)
+    def _wait_for_audience(self) -> None:
+        """Wait shortly after the start, with a cell that has come already, until somebody sees its output.
 
-    def _flush_streams(self) -> float | None:
-        """Send streams that are due; return the milliseconds until more are."""
-        wait = self._iopub.flush_due()
-        return None if wait is None else wait * 1000 + 1
-
-    def _drain_shell(self, limit: float) -> None:
-        """Have the channels thread read all that lies on the shell socket now; wait until it has."""
-        done = threading.Event()
-        self._drained.append(done)
-        self._wake.set()
-        done.wait(limit)
+        A client that was there before the sockets finds them at its next attempts, on each by itself; what
+        is published until then is lost to it, and one that waits for the idle, as jupyter console, hangs.
+        """
+        if not self._audience.is_set():
+            self._audience.wait(max(0.0, self._bound_at + _AUDIENCE_LIMIT - time.monotonic()))
 
     # -- the control thread ---------------------------------------------------------------------------
 
@@ -396,6 +384,7 @@ class Server:
         """Begin no request any more; those that arrive are dropped."""
         self._ending.set()
         self._shells.refuse()
+        self._audience.set()
 
     def _finish(self) -> None:
         """Have the main thread close everything, and see to it that the process ends in any case."""

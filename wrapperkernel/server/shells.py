@@ -1,13 +1,17 @@
 """The queues behind the channels: who handles which request, when, and what is refused.
 
-The channels thread puts requests in (``arrived``); the main thread takes them out one by one; what may be
-answered beside a running cell goes to the thread ``aside``. Knows no socket.
+Two threads can take messages off the shell channel, one at a time. While the main thread rests, it waits
+on the channel itself and handles what comes, so that no cell waits for one thread to wake another. While
+it runs a cell, the channels thread takes the messages, and what may be answered beside the cell goes to
+the thread ``aside``. Taking and queueing are one step under one lock, hence the order of arrival holds.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import threading
+from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from time import monotonic
@@ -17,11 +21,10 @@ from ..kernel import dispatch
 from ..kernel.kernel import Kernel
 from ..kernel.request import Request
 from ..wire import Message
+from .channels import Channel, Interest, Wake
 
 # Seconds that a cell may wait to be written into the history.
 _SAVE_DELAY = 1.0
-# Longest time to wait for the channels thread to read what has arrived, in seconds.
-_BARRIER_LIMIT = 1.0
 
 # Put into the queue of ``aside`` to have the history saved.
 _SAVE = object()
@@ -30,27 +33,45 @@ _SAVE = object()
 class ShellQueue:
     """Shell requests in order of arrival, run in the main thread; some of them beside.
 
-    ``drain`` makes the channels thread read all that lies on the shell socket and waits until it has.
+    ``wait_for_audience`` is called before each cell.
     """
 
-    def __init__(self, kernel: Kernel, drain: Callable[[float], None]) -> None:
+    def __init__(self, kernel: Kernel, wait_for_audience: Callable[[], None]) -> None:
         self._kernel = kernel
-        self._drain = drain
-        self._main: SimpleQueue[Request | None] = SimpleQueue()
+        self._wait_for_audience = wait_for_audience
+        self._taking = threading.Lock()  # held to take messages off the channel and to queue them
+        self._arrived: deque[Request] = deque()
+        self._wake = Wake()
         self._aside = Aside(kernel)
-        self._cells_arrived = 0  # written by the channels thread alone
+        self._cells_arrived = 0  # written under the lock
         self._cells_done = 0  # this and the next by the main thread alone
         self._cells_refused = 0
         self._refuses = False
+        self._stopped = False
         self._pid = os.getpid()
         self.resting = threading.Event()
 
-    def start(self) -> None:
-        """Start the thread ``aside``."""
+    def start(self, channel: Channel, interest: Interest) -> None:
+        """Take messages off ``channel`` from now on; ``interest`` is what the channels thread waits on."""
+        self._channel = channel
+        self._interest = interest
+        self._poll = select.poll()
+        self._poll.register(channel, select.POLLIN)
+        self._poll.register(self._wake, select.POLLIN)
         self._aside.start()
 
-    def arrived(self, message: Message) -> None:
-        """Take a message from the shell channel. Only the channels thread calls."""
+    def take(self) -> bool:
+        """Take what has come, for the main thread; tell whether there may be more."""
+        with self._taking:
+            more = self._channel.receive(self._queue)
+            arrived = bool(self._arrived)
+        if arrived and self.resting.is_set():
+            self._wake.set()
+        return more
+
+    def _queue(self, message: Message) -> None:
+        if self._refuses:
+            return
         request = Request("shell", message, self._stop_queue)
         if request.msg_type == "execute_request":
             self._cells_arrived += 1
@@ -58,7 +79,7 @@ class ShellQueue:
         elif self._cells_arrived != self._cells_done and self._kernel.may_answer_beside(request.msg_type):
             self._aside.put(request)
             return
-        self._main.put(request)
+        self._arrived.append(request)
 
     def run(self) -> None:
         """Handle requests in the calling (main) thread until ``stop``."""
@@ -77,11 +98,24 @@ class ShellQueue:
             self.resting.set()
 
     def _next(self) -> Request | None:
-        """Wait for the next request; meanwhile the main thread rests."""
+        """Wait for the next request, or for ``stop`` (None); meanwhile the main thread rests."""
+        if self._arrived:
+            return self._arrived.popleft()
         self.resting.set()
-        request = self._main.get()
-        self.resting.clear()  # before the look at what is refused: whoever refuses then looks at this
-        return request
+        self._interest.disable(self._channel.fileno())
+        try:
+            while not self._stopped:
+                with self._taking:
+                    if not self._arrived:
+                        self._channel.receive(self._queue)
+                    if self._arrived:
+                        return self._arrived.popleft()
+                if self._wake.fileno() in [descriptor for descriptor, _ in self._poll.poll()]:
+                    self._wake.clear()
+            return None
+        finally:
+            self._interest.enable(self._channel.fileno())
+            self.resting.clear()  # before the look at what is refused: whoever refuses then looks at this
 
     def refuse(self) -> None:
         """Begin no request any more; ``run`` goes on to wait for ``stop``."""
@@ -90,12 +124,14 @@ class ShellQueue:
     def stop(self) -> None:
         """Let ``run`` return after the request that it handles now."""
         self._refuses = True
-        self._main.put(None)
+        self._stopped = True
+        self._wake.set()
         self._aside.stop()
 
     def _handle(self, request: Request) -> None:
         interrupts = self._kernel.link.interrupts
         if request.msg_type == "execute_request":
+            self._wait_for_audience()
             refused = request.arrival <= self._cells_refused
             dispatch.handle(self._kernel, request, interrupts, dispatch.ABORTED if refused else None)
             self._cells_done = request.arrival
@@ -106,8 +142,10 @@ class ShellQueue:
 
     def _stop_queue(self) -> None:
         """Refuse every cell that has arrived by now; called before a failed cell's reply leaves."""
-        self._drain(_BARRIER_LIMIT)
-        self._cells_refused = self._cells_arrived
+        with self._taking:
+            while self._channel.receive(self._queue):
+                continue
+            self._cells_refused = self._cells_arrived
 
 
 class Aside:
