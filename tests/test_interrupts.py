@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -108,6 +109,60 @@ def test_every_interrupt_is_raised_anew(interrupts: Interrupts) -> None:
         with pytest.raises(KeyboardInterrupt):
             open_to(fire, interrupts)
     assert not interrupts.decide()
+
+
+class Finalized:
+    """Interrupts when it goes."""
+
+    def __init__(self, interrupts: Interrupts) -> None:
+        self.interrupts = interrupts
+
+    def __del__(self) -> None:
+        fire(self.interrupts)
+
+
+class Referred:
+    """Something to hold a weak reference to."""
+
+
+def test_remembered_in_finalizers_where_python_would_forget_it(
+    interrupts: Interrupts, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def end(finalized: list[Any]) -> None:
+        finalized.clear()
+        assert interrupts.pending
+        interrupts.check()
+
+    interrupts.begin("a request")
+    referred = Referred()
+    weakref.finalize(referred, fire, interrupts)
+    for finalized in [Finalized(interrupts)], [referred]:
+        referred = Referred()
+        with pytest.raises(KeyboardInterrupt):
+            open_to(end, finalized)
+    assert capfd.readouterr().err == ""
+
+
+def test_remembered_where_a_weak_set_forgets(
+    interrupts: Interrupts, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As asyncio's set of all tasks does whenever one goes."""
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        if frame.f_code.co_name == "_remove":
+            interrupts.fire(frame)
+
+    interrupts.begin("a request")
+    referred = [Referred()]
+    some = weakref.WeakSet(referred)
+    sys.settrace(trace)
+    try:
+        open_to(referred.clear)
+    finally:
+        sys.settrace(None)
+    assert len(some) == 0
+    assert interrupts.pending
+    assert capfd.readouterr().err == ""
 
 
 # --- what was remembered -----------------------------------------------------------------------------

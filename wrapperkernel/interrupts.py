@@ -5,7 +5,8 @@ handling it, or in the middle of a send, where it would lose a reply or leave a 
 says "raise now" does not help, because setting and clearing it are bytecodes too. So the answer is read
 off the stack: the innermost *marked* function decides. ``@interruptible`` marks functions under which
 an author's hook runs or code waits; ``@shielded`` marks those that send, keep books or work on a child.
-Whoever runs under neither is shielded. Entering and leaving a function is atomic, hence no gap.
+Whoever runs under neither is shielded, and so are finalizers. Entering and leaving a function is atomic,
+hence no gap.
 
 An interrupt belongs to the request that is running: between ``begin`` and ``decide`` it ends that
 request; at any other time it does nothing; it never reaches the next one. One that comes while shielded
@@ -89,7 +90,7 @@ class Interrupts:
             return
         self._pending = True
         while frame is not None:
-            if frame.f_code in _SHIELDED:
+            if frame.f_code in _SHIELDED or _is_finalizer(frame):
                 break
             if frame.f_code in _INTERRUPTIBLE:
                 self._deliver()
@@ -152,6 +153,11 @@ class Interrupts:
         if self._receiver is None:
             raise KeyboardInterrupt
         self._receiver()
+
+
+def _is_finalizer(frame: FrameType) -> bool:
+    """Tell whether Python calls this function by itself, and forgets what it raises."""
+    return frame.f_code.co_name == "__del__" or frame.f_globals.get("__name__") in ("weakref", "_weakrefset")
 
 
 def _nothing() -> None:
