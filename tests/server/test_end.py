@@ -65,7 +65,6 @@ EVERY_WAY = pytest.mark.parametrize("ask", [on_control, on_shell, by_signal])
 
 @pytest.mark.row("S4")
 @pytest.mark.row("T1", file="kernel/requests.py", old="ends_kernel = True", new="ends_kernel = False")
-@pytest.mark.row("T1", file="kernel/requests.py", old='content["restart"] = restart', new="pass")
 @pytest.mark.row("T2", "T3")
 @pytest.mark.row(
     "T4", file="server/server.py", old="interrupts.interrupt_running()", new="interrupts.check()"

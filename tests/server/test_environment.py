@@ -82,7 +82,7 @@ def test_with_its_parent_it_ends(situation: str) -> None:
         os.kill(kernel.pid, signal.SIGKILL)
         gone = max(wait_until_gone(pid, since) for pid in family)
         print(f"{situation}: gone {gone:.3f} s after its parent")
-        require_within(gone, 2, kernel)
+        require_within(gone, 2)
         assert left_in(kernel.directory) == ["connection.json", "stderr", "stdout"]
 
 
@@ -148,16 +148,44 @@ def test_sigint_while_it_starts_does_nothing() -> None:
             require_works(client)
 
 
-def test_a_kernel_that_was_started_with_signals_ignored() -> None:
-    """As by `&` in a script: it can be interrupted, and its children can."""
+@pytest.mark.row(
+    "O2", file="interrupts.py", old="            raise KeyboardInterrupt", new="            return"
+)
+@pytest.mark.parametrize("situation", [name for name in CELLS if name != "stubborn"])
+def test_sigint_ends_the_cell(situation: str) -> None:
+    """As jupyter_client sends it: to the kernel's process group, and so to its children."""
+    with start_anything() as kernel, ready(kernel) as client:
+        cell = bring_into(client, situation)
+        kernel.interrupt()
+        require_interrupted(client, cell)
+        assert kernel.children() == []
+        assert client.execute("say('here')").stdout == "here"
+
+
+@pytest.mark.row("O3", file="interrupts.py", old="signal.signal(signal.SIGINT, self.on_signal)", new="pass")
+def test_children_start_with_default_signals() -> None:
+    """Though the kernel itself was started with some ignored, as by `&` in a script."""
     with ready(behind_shell("trap '' INT TERM; exec \"$@\"")) as client:
-        client.execute("import subprocess, sys, signal")
-        code = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
-        run = f"say(subprocess.run([sys.executable, '-c', {code!r}], capture_output=True, text=True).stdout)"
-        assert client.execute(run).stdout == "True\n"
-        cell = bring_into(client, "sleep")
+        client.execute("import subprocess")
+        read = "say(subprocess.run(['cat', '/proc/self/status'], capture_output=True, text=True).stdout)"
+        status = dict(line.split(":\t", 1) for line in client.execute(read).stdout.splitlines())
+        for name in ("SigBlk", "SigIgn"):
+            signals = int(status[name], 16)
+            found = [number for number in signal.valid_signals() if signals >> (number - 1) & 1]
+            assert found == [], name
+        cell = bring_into(client, "child")
         client.exchange("control", "interrupt_request")
         require_interrupted(client, cell)
+
+
+@pytest.mark.row("O9")
+def test_its_group_is_killed_whole() -> None:
+    """A hook's children are in the group of the kernel, which is what launchers kill."""
+    with start_anything() as kernel, ready(kernel) as client:
+        bring_into(client, "child")
+        [child] = kernel.children()
+        os.killpg(kernel.pid, signal.SIGKILL)
+        wait_until_gone(child, time.monotonic())
 
 
 def switches(pid: int) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import zmq
-from situations import TOY, bring_into, require_interrupted, start_anything
+from situations import TOY, begin, bring_into, require_interrupted, start_anything
 
 from wrapperkernel.testing.client import KernelClient, NothingCame, default_limit
 from wrapperkernel.testing.process import KernelProcess
@@ -152,6 +152,29 @@ def test_ipc() -> None:
         assert len([name for name in os.listdir(kernel.directory) if name.startswith("ipc-")]) == 5
 
 
+def test_a_question_waits_for_its_client() -> None:
+    """Whose stdin may be connected later than its shell, as when it was there before the kernel."""
+    with start_anything() as kernel, kernel.client(channels=["shell", "iopub"]) as client:
+        client.wait_ready()
+        cell = begin(client, "say('on'); say(kernel.stdin.input('name? '))")
+        same = {"session": client.session, "identity": client.identity}
+        with kernel.client(channels=["stdin"], **same) as stdin:
+            question = stdin.receive("stdin")
+            assert question["content"] == {"prompt": "name? ", "password": False}
+            stdin.answer(question, "Ada")
+            assert client.reply(cell)["content"]["status"] == "ok"
+
+
+def test_a_client_without_stdin() -> None:
+    """It can interrupt the cell; one that never comes is an error of the cell, after ten seconds."""
+    with start_anything() as kernel, kernel.client(channels=["shell", "iopub", "control"]) as client:
+        client.wait_ready()
+        cell = begin(client, "say('on'); kernel.stdin.input('name? ')")
+        client.exchange("control", "interrupt_request")
+        require_interrupted(client, cell)
+        assert client.execute("kernel.stdin.input()", allow_stdin=True).content["ename"] == "StdinNotAllowed"
+
+
 # --- encryption -----------------------------------------------------------------------------------------
 
 
@@ -168,9 +191,11 @@ def test_encryption_on_all_five(transport: str) -> None:
         wrong = {**kernel.connection, "curve_publickey": zmq.curve_keypair()[0].decode()}
         with KernelClient(plain) as without, KernelClient(wrong) as other:
             for stranger in (without, other):
-                for channel in ("shell", "control"):
-                    stranger.request(channel, "kernel_info_request")
-                stranger.send_frames("hb", [b"ping"])
+                frames = stranger.frames(stranger.compose("kernel_info_request"))
+                for channel in ("shell", "control", "stdin", "hb"):
+                    # Where libzmq has noticed that it is refused, it has nowhere to send to, and would wait.
+                    with contextlib.suppress(zmq.Again):
+                        stranger.sockets[channel].send_multipart(frames, zmq.NOBLOCK)
             require_all_five(client)
             client.execute("say('a secret')")
             for stranger in (without, other):

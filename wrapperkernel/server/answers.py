@@ -37,15 +37,15 @@ class Answers:
             self._messages.append(message)
             self._arrived.set()
 
-    def wait(self) -> None:
-        """Wait until something arrived; an interrupt may end that anywhere.
+    def wait(self, seconds: float | None) -> None:
+        """Wait until something arrived, at most ``seconds``; an interrupt may end that anywhere.
 
         It is a descriptor that is waited for: an interrupt in ``threading.Event.wait`` may leave the lock
         of the event held, and the channels thread would then wait for it for ever.
         """
         poll = select.poll()
         poll.register(self._arrived, select.POLLIN)
-        poll.poll()
+        poll.poll(None if seconds is None else seconds * 1000)
 
     @shielded
     def take(self, question: Message) -> str | None:

@@ -184,6 +184,23 @@ class Channel:
         """
         self._submit(partial(self._put_all, self._serialized(messages)))
 
+    def offer(self, message: Message) -> bool:
+        """Send a message if its client is connected, and tell whether it is; needs ROUTER_MANDATORY."""
+        frames = self.session.serialize(message)
+        is_connected = True
+
+        def put() -> None:
+            nonlocal is_connected
+            try:
+                self.socket.put(frames)
+            except zmq.ZMQError as error:
+                is_connected = error.errno != zmq.EHOSTUNREACH
+                return
+            self._message_log.sent(self.name, message)  # before the answer can be received
+
+        self._submit(put)
+        return is_connected
+
     def receive(self, take: Callable[[Message], None]) -> bool:
         """Give the messages that have come to ``take``; tell whether there may be more. Only the owner calls.
 

@@ -31,7 +31,7 @@ import zmq
 
 from ..interrupts import Interrupts, shielded
 from ..kernel import comm_package, dispatch, requests
-from ..kernel.errors import ExecuteError
+from ..kernel.errors import ExecuteError, StdinNotAllowed
 from ..kernel.kernel import Kernel
 from ..kernel.outbox import ChannelName
 from ..kernel.request import Request
@@ -63,6 +63,9 @@ _LOOK_AGAIN = 10
 _INTERRUPT_HOOK_LIMIT = 2.0
 # Seconds after the start for which a cell waits for a subscriber: libzmq tries again after 0.1 to 0.2.
 _AUDIENCE_LIMIT = 0.5
+# Seconds for which a question waits for its client, and between two tries.
+_ASK_LIMIT = 10.0
+_ASK_AGAIN = 0.05
 # What launchers tell a kernel by.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Bytes of the longest topic. libzmq goes through topics recursively: one of a megabyte ends the process.
@@ -188,6 +191,8 @@ class Server:
             # A client that comes back under its name while its old connection is not yet known to be
             # dead must be answered (libzmq drops it otherwise).
             socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        if channel == "stdin":
+            socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # what has no route is not dropped in silence
         self.endpoints.bind(socket, channel)
         return socket
 
@@ -281,20 +286,33 @@ class Server:
 
     def ask(self, message: Message) -> str:
         """Ask the frontend that sent the running request, and wait for its answer (see ``Outbox``)."""
-        self._open_question(message)
+        self._answers.open()
         try:
+            self._put_question(message)
             while (answer := self._answers.take(message)) is None:
                 self.kernel.link.interrupts.check()  # one that came while the answers were looked at
-                self._answers.wait()
+                self._answers.wait(None)
         finally:
             self._answers.close()
         return answer
 
+    def _put_question(self, message: Message) -> None:
+        """Send a question as soon as its client is connected on stdin; StdinNotAllowed if it does not come.
+
+        A client that was there before the sockets finds each of them by itself, and stdin perhaps last;
+        libzmq does not tell when.
+        """
+        until = time.monotonic() + _ASK_LIMIT
+        while not self._offer_question(message):
+            if time.monotonic() > until:
+                raise StdinNotAllowed("the client that runs this cell is not connected on stdin")
+            self.kernel.link.interrupts.check()
+            self._answers.wait(_ASK_AGAIN)
+
     @shielded
-    def _open_question(self, message: Message) -> None:
-        self._answers.open()
+    def _offer_question(self, message: Message) -> bool:
         self._iopub.flush()
-        self._stdin.send(message)
+        return self._stdin.offer(message)
 
     # -- the channels thread --------------------------------------------------------------------------
 
