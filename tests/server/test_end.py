@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ from situations import (
 )
 
 from wrapperkernel.testing.client import KernelClient, NothingCame
-from wrapperkernel.testing.process import KernelProcess, is_alive
+from wrapperkernel.testing.process import KernelProcess, is_alive, start_kernel
 
 # A child that outlives its cell, and that only do_shutdown ends.
 START_CHILD = "import subprocess; child = subprocess.Popen(['sleep', '600'])"
@@ -240,10 +241,24 @@ kernel.history._lock.acquire()
 say('on')
 hashlib.pbkdf2_hmac('sha256', b'', b'', 2**31 - 1)
 """
-    with ready() as (kernel, client):
+    with ready(connection={"transport": "ipc"}) as (kernel, client):
         begin(client, code)
         assert client.exchange("control", "shutdown_request", {"restart": False}).status == "ok"
         assert kernel.wait() == 0
+        assert left_in(kernel.directory) == ["connection.json", "stderr", "stdout"]
+
+
+def test_a_thread_of_the_kernels_that_fails() -> None:
+    """Without it the kernel would live on, but deaf: it ends, which its launcher sees."""
+    code = """
+from wrapperkernel.kernel.dispatch import Entry
+kernel.control_requests["bad_request"] = Entry(lambda kernel, request: {}, conclude=None)
+"""
+    with ready() as (kernel, client):
+        client.execute(code)
+        client.request("control", "bad_request")
+        assert kernel.wait() == 0
+        assert "Exception in thread control" in kernel.stderr
 
 
 @pytest.mark.parametrize("late", [0.35, 0.4, 0.45, 0.5])
@@ -275,6 +290,41 @@ def test_a_child_that_comes_out_of_a_hook() -> None:
         client.execute("os.waitpid(pid, 0)")
         assert not is_alive(child)
         assert client.execute("say('here')").stdout == "here"
+
+
+# --- async hooks --------------------------------------------------------------------------------------------
+
+
+ASYNC = Path(__file__).parents[1] / "toys" / "asynchronous.py"
+
+
+@pytest.mark.parametrize(
+    ("ask", "cell"),
+    [
+        *((ask, "") for ask in (on_control, on_shell, by_signal)),
+        *(
+            (on_control, cell)
+            for cell in ("sleep 600", "spin", "stubborn 600", "ask name?", "misbehave wait")
+        ),
+    ],
+)
+@pytest.mark.parametrize("farewell", ["well", "wait", "raise"])
+def test_an_async_kernel(ask: Ask, cell: str, farewell: str) -> None:
+    """Its loops end with it, and Python has nothing to complain of."""
+    behaviour = [] if farewell == "well" else [f"--AsyncKernel.behaviour=do_shutdown={farewell}"]
+    with (
+        start_kernel([sys.executable, "-W", "always", str(ASYNC), *behaviour]) as kernel,
+        kernel.client() as client,
+    ):
+        client.wait_ready()
+        if cell:
+            msg_id = client.execute_request(cell, allow_stdin=True)
+            client.iopub_until(msg_id, lambda m: m["msg_type"] == "execute_input", "its execute_input")
+        since = time.monotonic()
+        ask(kernel, client)
+        wait_for_end(kernel, since)
+        for word in ("Warning", "never awaited", "was destroyed"):
+            assert word not in kernel.stderr
 
 
 # --- SIGTERM ------------------------------------------------------------------------------------------------
@@ -320,14 +370,16 @@ def test_while_a_c_function_holds_the_interpreter(ask: Ask) -> None:
         wait_for_end(kernel, since, SECOND + 2 * seconds)
 
 
-@pytest.mark.parametrize("first", [on_control, on_shell, by_signal])
-def test_sigterm_again_and_again(first: Ask) -> None:
+@EVERY_WAY
+def test_signals_again_and_again(ask: Ask) -> None:
     """Also while Python exits, when no handler is called any more."""
     with ready(on_shutdown="import time; print('called'); time.sleep(0.1)") as (kernel, client):
-        first(kernel, client)
+        ask(kernel, client)
         since = time.monotonic()
         while kernel.running():
             kernel.terminate()
+            with contextlib.suppress(ProcessLookupError):
+                kernel.interrupt()
             time.sleep(0.001)  # the pace of the signals
         wait_for_end(kernel, since)
         assert kernel.stderr == "called\n"

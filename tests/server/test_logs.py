@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
+import os
 import re
 import sys
 import threading
@@ -91,6 +93,38 @@ def test_stderr_is_the_default(log: logging.Logger, capsys: pytest.CaptureFixtur
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.endswith("over there\n")
+
+
+def test_a_pipe_that_nobody_reads_holds_up_nobody(log: logging.Logger) -> None:
+    """What it does not take is dropped and counted; an entry is cut rather than waited for."""
+    reader, writer = os.pipe()
+    with open(reader, encoding="utf-8", newline="") as taken, open(writer, "w", encoding="utf-8") as stream:
+        configure(logging.INFO, stream)
+        for number in range(100):
+            log.info("entry %d %s", number, "x" * 5000)
+        os.set_blocking(reader, False)
+        first = taken.read()
+        assert 20_000 < len(first) < 100_000
+        log.info("read at last")
+        second = taken.read()
+        assert re.search(
+            r"WARNING nobody read this log; [89]\d entries were dropped\n.*read at last\n$", second
+        )
+        log.info("another")
+        assert "dropped" not in taken.read()
+
+
+def test_a_stream_that_is_none_or_closed_is_no_error(
+    log: logging.Logger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", None)  # as Python has it when descriptor 2 is closed
+    configure(logging.INFO)
+    log.info("to nobody")
+    reader, writer = os.pipe()
+    os.close(reader)
+    with contextlib.suppress(BrokenPipeError), open(writer, "w", encoding="utf-8") as stream:
+        configure(logging.INFO, stream)
+        log.info("to nobody")
 
 
 # --- render ----------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ keys (no message holds one), the answer to a request for a password, and more of
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import select
 import sys
 import threading
 from typing import Any, TextIO
@@ -20,6 +22,9 @@ shielded(logging.Logger.isEnabledFor)
 shielded(logging.Manager.getLogger)
 
 _LONGEST_TEXT = 1000
+# Characters that are written at once, at most a page in UTF-8; and milliseconds to wait for room for them.
+_PIECE = 1000
+_PATIENCE = 500
 _HIDDEN = "••••"
 
 
@@ -40,7 +45,48 @@ def configure(level: int, stream: TextIO | None = None) -> logging.Logger:
 
 
 class _LogHandler(logging.StreamHandler[TextIO]):
-    """The handler that ``configure`` adds, told apart from those of others."""
+    """The handler that ``configure`` adds, told apart from those of others. It never waits long.
+
+    Launchers give kernels a pipe for stderr, and some do not read it: full, it would stop every thread that
+    logs. What it does not take is dropped, and counted.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        super().__init__(stream)
+        self._dropped = 0
+        self._poll: select.poll | None = None
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # None, closed, or no file
+            descriptor = self.stream.fileno()
+            self._poll = select.poll()
+            self._poll.register(descriptor, select.POLLOUT)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record, as far as the stream takes it."""
+        if self._dropped and self._has_room():
+            number, self._dropped = self._dropped, 0
+            self._write(f"WARNING nobody read this log; {number} entries were dropped\n")
+        if not self._write(self.format(record) + "\n"):
+            self._dropped += 1
+
+    def _write(self, text: str) -> bool:
+        """Write piece by piece, since a pipe has room for one if it says so; tell whether all was taken."""
+        for start in range(0, len(text), _PIECE):
+            if not self._has_room():
+                return False
+            try:
+                self.stream.write(text[start : start + _PIECE])
+                self.flush()
+            except (
+                OSError,
+                ValueError,
+                AttributeError,
+            ):  # full, broken, closed, None: there is nobody to tell
+                return False
+        return True
+
+    def _has_room(self) -> bool:
+        """Tell whether the stream can be written to, after a moment's patience with who reads it."""
+        return self._poll is None or bool(self._poll.poll(0 if self._dropped else _PATIENCE))
 
     @shielded  # hooks log too, and an interrupt here could leave the lock of the handler held
     def handle(self, record: logging.LogRecord) -> Any:

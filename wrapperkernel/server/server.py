@@ -444,13 +444,13 @@ class Server:
             thread.join(_THREAD_LIMIT)
         for channel in self._channels.values():
             channel.close(int(_LINGER * 1000))
+        self.endpoints.cleanup()
         self._heartbeat.stop()
         term = threading.Thread(target=self._zmq.term, name="zmq end", daemon=True)
         term.start()  # returns when all has left, or lingered; never, if a stuck thread holds a socket
         term.join(2 * _LINGER)
         self._malformed.close()
         self.kernel.close()
-        self.endpoints.cleanup()
         if self._parent is not None:
             self._parent.close()
         self._closed.set()
