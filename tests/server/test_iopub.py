@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import zmq
 
-from wrapperkernel.server import iopub
 from wrapperkernel.server.channels import PlainSocket, Wake
 from wrapperkernel.server.iopub import IOPubChannel
 from wrapperkernel.server.logs import MessageLog, OncePerKind
@@ -433,16 +432,3 @@ def test_a_finaliser_within_a_send_does_not_wait_for_room(make: Make) -> None:
     publisher.log.meanwhile = waste.clear
     publisher.channel.flush()
     assert "last_words" in publisher.log.lines[-1]
-
-
-def test_what_is_no_connection_of_this_channel_is_none_of_its_business(make: Make, tmp_path: Path) -> None:
-    """Looking at every descriptor of the process, it must leave each as it is."""
-    publisher, other = make(limit=MEGABYTE), make(limit=MEGABYTE)
-    slow = other.subscriber(b"", rcvhwm=1, rcvbuf=MEGABYTE)
-    other.read(slow)
-    publish(other, 20)
-    before = sorted(os.listdir("/dev/fd"))
-    for _ in range(10):
-        assert iopub._send_queues(publisher.endpoint) == {}
-        assert len(iopub._send_queues(other.endpoint)) == 1
-    assert sorted(os.listdir("/dev/fd")) == before

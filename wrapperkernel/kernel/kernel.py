@@ -221,6 +221,8 @@ class Kernel(Configurable):
         buffers: Sequence[Any],
         topic: str,
     ) -> None:
+        if msg_type != "comm_close":  # which finalisers send, in any thread, and the kernel at its end
+            self.link.outbox.wait_for_room()
         self.link.publish(
             msg_type, content, self.link.parent, metadata=metadata, buffers=buffers, topic=topic
         )

@@ -11,17 +11,11 @@ whose size nobody tells. But libzmq tells when it has let go of a message: about
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import logging
-import os
-import socket as unix
-import struct
-import termios
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import zmq
@@ -29,6 +23,7 @@ import zmq
 from ..interrupts import shielded
 from ..wire import DELIMITER, Buffer, Message, Session
 from .channels import Channel, PlainSocket, Wake
+from .connections import Connections
 from .logs import MessageLog, OncePerKind
 from .streams import LARGEST, StreamBuffer, may_be_joined
 
@@ -62,7 +57,7 @@ class IOPubChannel(Channel):
         super().__init__("iopub", socket, session, wake, message_log, malformed)
         self._limit = limit
         self._patience = patience
-        self._endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._connections = Connections(socket.getsockopt_string(zmq.LAST_ENDPOINT))
         self._streams = StreamBuffer()
         self._first_words: Message | None = None
         self._sent = 0
@@ -156,17 +151,19 @@ class IOPubChannel(Channel):
 
     def _wait_for_clients(self) -> None:
         """Wait until the backlog is below the limit; drop clients that take nothing for ``patience``."""
-        gone = self._gone
-        full: dict[int, tuple[int, float]] = {}
         while self.backlog > self._limit and not self._closed:
-            if self._gone != gone:
-                gone, full = self._gone, {}
             now = time.monotonic()
-            full = self._full_connections(full, now)
-            for descriptor, (size, since) in full.items():
-                if now - since >= self._patience:
-                    full[descriptor] = (size, now)
-                    self._drop(descriptor, size)
+            for connection, size in self._connections.stuck(
+                self._gone, now, patience=self._patience, pause=3 * _LOOK
+            ).items():
+                logging.getLogger("wrapperkernel.server").warning(
+                    "iopub: dropped the subscription of a client that took nothing for %g s (%d bytes in its "
+                    "queue alone, %d for all)",
+                    self._patience,
+                    size,
+                    self._sent - self._gone,
+                )
+                self._connections.end(connection)
             oldest = self._oldest()
             if oldest is None:
                 return
@@ -179,30 +176,6 @@ class IOPubChannel(Channel):
     def _oldest(self) -> zmq.MessageTracker | None:
         with self._lock:
             return self._marks[0][0] if self._marks else None
-
-    @shielded
-    def _full_connections(
-        self, before: Mapping[int, tuple[int, float]], now: float
-    ) -> dict[int, tuple[int, float]]:
-        """Return the connections with something in their queue: descriptor → (bytes, unchanged since)."""
-        found = {}
-        for descriptor, size in _send_queues(self._endpoint).items():
-            known = before.get(descriptor)
-            found[descriptor] = known if known is not None and known[0] == size else (size, now)
-        return found
-
-    @shielded
-    def _drop(self, descriptor: int, size: int) -> None:
-        """End one of libzmq's connections, which then forgets its subscriptions."""
-        logging.getLogger("wrapperkernel.server").warning(
-            "iopub: dropped the subscription of a client that took nothing for %g s (%d bytes in its queue "
-            "alone, %d for all)",
-            self._patience,
-            size,
-            self._sent - self._gone,
-        )
-        with contextlib.suppress(OSError), _connection(descriptor) as connection:
-            connection.shutdown(unix.SHUT_RDWR)
 
     # -- greeting -------------------------------------------------------------------------------------
 
@@ -242,37 +215,3 @@ class IOPubChannel(Channel):
         if topic == DELIMITER:
             return  # all who subscribed to everything would see a message that begins in its middle
         self._put_all(self._serialized([self.session.compose("iopub_welcome", content, identities=(topic,))]))
-
-
-def _send_queues(endpoint: str) -> dict[int, int]:
-    """Return the descriptors of this process's connections at ``endpoint`` whose send queue is not empty.
-
-    libzmq shows neither its connections nor their queues; the system does.
-    """
-    found: dict[int, int] = {}
-    for name in os.listdir("/dev/fd"):
-        with contextlib.suppress(OSError), _connection(int(name)) as connection:
-            if _is_at(connection, endpoint):
-                size = struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
-                if size > 0:
-                    found[int(name)] = size
-    return found
-
-
-def _connection(descriptor: int) -> unix.socket:
-    """Return a socket for what a descriptor leads to, to be closed; OSError if that is no socket."""
-    copy = os.dup(descriptor)
-    try:
-        return unix.socket(fileno=copy)
-    except OSError:
-        os.close(copy)
-        raise
-
-
-def _is_at(connection: unix.socket, endpoint: str) -> bool:
-    """Tell whether a socket is one end of a connection to ``endpoint``, on our side."""
-    connection.getpeername()  # OSError for a listener
-    address = connection.getsockname()
-    if isinstance(address, tuple):
-        return endpoint.startswith("tcp:") and endpoint.rpartition(":")[2] == str(address[1])
-    return endpoint == f"ipc://{address}"

@@ -277,8 +277,9 @@ class Server:
     # -- the outbox of the kernel ---------------------------------------------------------------------
 
     def wait_for_room(self) -> None:
-        """Wait while too much output waits to be sent (see ``Outbox``)."""
-        self._iopub.wait_for_room()
+        """Wait while too much output waits to be sent (see ``Outbox``); at the end nobody waits."""
+        if not self._ending.is_set():
+            self._iopub.wait_for_room()
 
     def send(self, channel: ChannelName, *messages: Message) -> None:
         """Send messages (see ``Outbox``)."""

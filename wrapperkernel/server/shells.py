@@ -26,6 +26,9 @@ from .channels import Channel, Interest, Wake
 # Seconds that a cell may wait to be written into the history.
 _SAVE_DELAY = 1.0
 
+# Seconds for which a failed cell's reply may wait, while clients send faster than their messages are read.
+_STOP_LIMIT = 1.0
+
 # Put into the queue of ``aside`` to have the history saved.
 _SAVE = object()
 
@@ -106,8 +109,8 @@ class ShellQueue:
         try:
             while not self._stopped:
                 with self._taking:
-                    if not self._arrived:
-                        self._channel.receive(self._queue)
+                    if not self._arrived and self._channel.receive(self._queue):
+                        self._channel.wake.set()  # more has come, which nothing else would announce
                     if self._arrived:
                         return self._arrived.popleft()
                 if self._wake.fileno() in [descriptor for descriptor, _ in self._poll.poll()]:
@@ -142,8 +145,9 @@ class ShellQueue:
 
     def _stop_queue(self) -> None:
         """Refuse every cell that has arrived by now; called before a failed cell's reply leaves."""
+        until = monotonic() + _STOP_LIMIT
         with self._taking:
-            while self._channel.receive(self._queue):
+            while self._channel.receive(self._queue) and monotonic() < until:
                 continue
             self._cells_refused = self._cells_arrived
 
