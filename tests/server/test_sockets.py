@@ -203,8 +203,8 @@ def test_every_request_has_its_busy_and_idle(
 @pytest.mark.row(
     "R4",
     file="server/shells.py",
-    old="self._main: SimpleQueue[Request | None] = SimpleQueue()",
-    new='self._main = __import__("queue").LifoQueue()',
+    old="self._arrived.append(request)",
+    new="self._arrived.appendleft(request)",
 )
 def test_cells_and_comm_messages_of_two_clients_run_one_by_one_in_order(
     kernel: KernelProcess, client: KernelClient, door: DoorMaker
