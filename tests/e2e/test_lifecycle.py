@@ -66,7 +66,7 @@ def wait_for_end_of(pid: int) -> float:
 
 
 @pytest.mark.row("T3")
-@pytest.mark.row("T5", file="server/endpoints.py", old="elif self.info.ports != self._asked:", new="else:")
+@pytest.mark.row("T5", file="wire/session.py", old="os.urandom(16).hex()", new='"session"')
 @pytest.mark.row("H1")
 @pytest.mark.parametrize("situation", ["idle", "sleep", "loop", "child", "input"])
 def test_twenty_restarts(tmp_path: Path, situation: str) -> None:

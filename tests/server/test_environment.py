@@ -170,9 +170,9 @@ def test_children_start_with_default_signals() -> None:
         read = "say(subprocess.run(['cat', '/proc/self/status'], capture_output=True, text=True).stdout)"
         status = dict(line.split(":\t", 1) for line in client.execute(read).stdout.splitlines())
         for name in ("SigBlk", "SigIgn"):
-            signals = int(status[name], 16)
-            found = [number for number in signal.valid_signals() if signals >> (number - 1) & 1]
-            assert found == [], name
+            mask = int(status[name], 16)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE, signal.SIGURG, signal.SIGCHLD):
+                assert not mask >> (number - 1) & 1, (name, number)
         cell = bring_into(client, "child")
         client.exchange("control", "interrupt_request")
         require_interrupted(client, cell)
