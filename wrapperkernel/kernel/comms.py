@@ -47,6 +47,10 @@ def _call(callback: Callable[..., None], *args: Comm | Message) -> None:
     callback(*args)
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Comm:
     """One end of a comm. Made by ``CommManager.open``, or for a target's callback when a frontend opens one.
 
@@ -55,13 +59,20 @@ class Comm:
     """
 
     def __init__(
-        self, target_name: str, comm_id: str, publish: Publish, forget: Callable[[Comm], None], call: Call
+        self,
+        target_name: str,
+        comm_id: str,
+        publish: Publish,
+        forget: Callable[[Comm], None],
+        call: Call,
+        check: Callable[[], None],
     ) -> None:
         self.target_name = target_name
         self.comm_id = comm_id
         self._publish = publish
         self._forget = forget
         self._call = call
+        self._check = check
         self._closed = False
         self._on_msg: Callback | None = None
         self._on_close: Callback | None = None
@@ -83,8 +94,8 @@ class Comm:
         """Publish a ``comm_msg``. ``buffers`` are contiguous bytes-like objects, sent as they are."""
         if not self._closed:
             self._say("comm_msg", {}, data, metadata, buffers)
+            self._check()
 
-    @shielded  # closed, forgotten and published, or none of it
     def close(
         self,
         data: Mapping[str, Any] | None = None,
@@ -92,8 +103,14 @@ class Comm:
         buffers: Sequence[Any] = (),
     ) -> None:
         """Publish a ``comm_close``; afterwards nothing comes from or goes to the other side."""
-        if self._closed:
-            return
+        if not self._closed:
+            self._close(data, metadata, buffers)
+            self._check()
+
+    @shielded  # closed, forgotten and published, or none of it
+    def _close(
+        self, data: Mapping[str, Any] | None, metadata: Mapping[str, Any] | None, buffers: Sequence[Any]
+    ) -> None:
         self._closed = True
         self._forget(self)
         self._say("comm_close", {}, data, metadata, buffers)
@@ -134,13 +151,21 @@ class CommManager:
     """The comms that are open, and the targets that frontends may open comms to.
 
     Has no lock, since a finaliser may close a comm at any moment, also in the thread that would hold
-    the lock: every change is one operation on a dict.
+    the lock: every change is one operation on a dict. ``check`` raises an interrupt that came while a
+    message was published; called where an author's code goes on.
     """
 
-    def __init__(self, publish: Publish, log: logging.Logger = _LOG, call: Call = _call) -> None:
+    def __init__(
+        self,
+        publish: Publish,
+        log: logging.Logger = _LOG,
+        call: Call = _call,
+        check: Callable[[], None] = _nothing,
+    ) -> None:
         self._publish = publish
         self._log = log
         self._call = call
+        self._check = check
         self._comms: dict[str, Comm] = {}
         self._targets: dict[str, TargetCallback] = {}
 
@@ -155,7 +180,6 @@ class CommManager:
         """Refuse further comms to ``name``; those that are open stay so."""
         self._targets.pop(name, None)
 
-    @shielded  # in the table and published, or neither
     def open(
         self,
         target_name: str,
@@ -169,6 +193,20 @@ class CommManager:
 
         A frontend that does not know the target closes it at once (``on_close`` is called).
         """
+        comm = self._open(target_name, data, metadata, buffers, comm_id, target_module)
+        self._check()
+        return comm
+
+    @shielded  # in the table and published, or neither
+    def _open(
+        self,
+        target_name: str,
+        data: Mapping[str, Any] | None,
+        metadata: Mapping[str, Any] | None,
+        buffers: Sequence[Any],
+        comm_id: str | None,
+        target_module: str | None,
+    ) -> Comm:
         comm = self.adopt(target_name, comm_id or os.urandom(16).hex())
         target = {"target_name": target_name}
         if target_module is not None:
@@ -182,7 +220,7 @@ class CommManager:
 
     def adopt(self, target_name: str, comm_id: str) -> Comm:
         """Return this side's end of a comm that a frontend holds open already."""
-        comm = Comm(target_name, comm_id, self._publish, self._forget, self._call)
+        comm = Comm(target_name, comm_id, self._publish, self._forget, self._call, self._check)
         if self._comms.setdefault(comm_id, comm) is not comm:
             raise ValueError(f"there is a comm {comm_id!r} already")
         return comm

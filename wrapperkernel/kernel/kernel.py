@@ -85,7 +85,7 @@ class Kernel(Configurable):
         self.control_requests = dict(dispatch.CONTROL)
         self._payloads: list[dict[str, Any]] = []
         self._caller = Caller(self, self._plans or plans_of(type(self)), self.link.interrupts)
-        self.comms = CommManager(self._publish_comm, call=self._caller.run)
+        self.comms = CommManager(self._publish_comm, call=self._caller.run, check=self.link.interrupts.check)
 
     # -- hooks ----------------------------------------------------------------------------------------
     # The base names ``code`` alone where there is code, then anything: so type checkers accept every
