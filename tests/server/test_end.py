@@ -261,7 +261,7 @@ kernel.control_requests["bad_request"] = Entry(lambda kernel, request: {}, concl
         assert "Exception in thread control" in kernel.stderr
 
 
-@pytest.mark.parametrize("late", [0.35, 0.4, 0.45, 0.5])
+@pytest.mark.parametrize("late", [0.38, 0.4, 0.42, 0.44, 0.5])
 def test_a_hook_that_ends_while_the_kernel_ends_without_it(late: float) -> None:
     """The main thread then finds all closed, or being closed."""
     code = f"""

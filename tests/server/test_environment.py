@@ -227,8 +227,15 @@ def test_children_inherit_no_descriptor(transport: str) -> None:
     """Else one that outlives the kernel would hold its ports, and a restart would find them taken."""
     with ready(start_anything(connection={"transport": transport})) as client:
         client.execute("import subprocess")
-        listing = "subprocess.run(['ls', '/proc/self/fd'], close_fds=False, stdout=subprocess.PIPE, text=True)"
-        assert client.execute(f"say({listing}.stdout)").stdout.split() == ["0", "1", "2", "3"]  # 3 is the folder
+        listing = (
+            "subprocess.run(['ls', '/proc/self/fd'], close_fds=False, stdout=subprocess.PIPE, text=True)"
+        )
+        assert client.execute(f"say({listing}.stdout)").stdout.split() == [
+            "0",
+            "1",
+            "2",
+            "3",
+        ]  # 3 is the folder
 
 
 @pytest.mark.row("O8")

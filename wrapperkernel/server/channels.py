@@ -10,6 +10,7 @@ Knows frames, messages and threads; nothing of requests.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import threading
@@ -90,14 +91,17 @@ class Interest:
         (self._epoll or self._poll).register(descriptor, select.POLLIN)
 
     def enable(self, descriptor: int) -> None:
-        """Wait for a descriptor again."""
-        if self._epoll is not None:
-            self._epoll.modify(descriptor, select.EPOLLIN)
+        """Wait for a descriptor again. One that is closed is no error: a late hook finds all closed."""
+        self._modify(descriptor, select.POLLIN)
 
     def disable(self, descriptor: int) -> None:
         """Do not wait for a descriptor until it is enabled again."""
+        self._modify(descriptor, 0)
+
+    def _modify(self, descriptor: int, events: int) -> None:
         if self._epoll is not None:
-            self._epoll.modify(descriptor, 0)
+            with contextlib.suppress(OSError):
+                self._epoll.modify(descriptor, events)
 
     def wait(self, seconds: float | None) -> list[int]:
         """Return the descriptors that are readable, after at most ``seconds``."""
@@ -166,6 +170,7 @@ class Channel:
         self.wake = wake
         self._message_log = message_log
         self._malformed = malformed
+        self._descriptor = int(socket.getsockopt(zmq.FD))  # once: a closed socket tells it no more
         self._looked_at = [(socket, _READABLE)]
         # Re-entrant: a finaliser (``comm.__del__``) may send between any two steps of a send.
         self._lock = threading.RLock()
@@ -175,7 +180,7 @@ class Channel:
 
     def fileno(self) -> int:
         """Return the edge-triggered descriptor for the owner's poll set."""
-        return int(self.socket.getsockopt(zmq.FD))
+        return self._descriptor
 
     def send(self, *messages: Message) -> None:
         """Send messages; from any thread. Raises TypeError or ValueError if one cannot be serialized.
