@@ -43,7 +43,8 @@ def nothing() -> None:
 class Steps:
     """Watches the calling thread run the code of the library, the toys and ``folders``, step by step.
 
-    ``on`` begins; it ends with ``off``, or with an interrupt that is raised.
+    ``on`` begins; it ends with ``off``, or with an interrupt that is raised. With ``between``, only the
+    steps from the next call of this function to the second next are seen.
     """
 
     def __init__(
@@ -52,11 +53,14 @@ class Steps:
         *folders: Path,
         fine: bool = False,
         note: Callable[[], Any] = nothing,
+        between: CodeType | None = None,
     ) -> None:
         self._interrupts = interrupts
         self._folders = tuple(f"{folder}/" for folder in (LIBRARY, TOYS, *folders))
         self._fine = fine
         self._note = note
+        self._between = between
+        self._sees = between is None
         self._in_scope: dict[str, bool] = {}
         self._target: Step | None = None
         self.seen: dict[Step, None] = {}  # a set that keeps the order
@@ -68,6 +72,7 @@ class Steps:
         Functions that are running already are watched too.
         """
         self.shot, self._target = None, target
+        self._sees = self._between is None
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             if self._knows(frame.f_code.co_filename):
@@ -83,6 +88,11 @@ class Steps:
     def _begin(self, frame: FrameType, event: str, argument: Any) -> Any:
         if not self._knows(frame.f_code.co_filename):
             return None
+        if frame.f_code is self._between:
+            if self._sees:
+                self.off()
+                return None
+            self._sees = True
         self._watch(frame)
         self._step(frame)
         return self._go_on
@@ -102,6 +112,8 @@ class Steps:
         return self._in_scope[file]
 
     def _step(self, frame: FrameType) -> None:
+        if not self._sees:
+            return
         if self._target is None:
             self.seen.setdefault(self._here(frame))
         elif (

@@ -40,6 +40,7 @@ from .answers import Answers
 from .channels import Channel, Interest, PlainSocket, Wake
 from .connection import CHANNELS
 from .endpoints import Endpoints
+from .group import interrupt_group
 from .heartbeat import Heartbeat
 from .iopub import IOPubChannel
 from .logs import MessageLog, OncePerKind
@@ -271,8 +272,10 @@ class Server:
             return limited(call, "do_shutdown", _HOOK_LIMIT)
 
     def _interrupt_request(self, kernel: Kernel, request: Request) -> Any:
-        """Interrupt, and do not let an author's hook block the control channel."""
-        return limited(partial(requests.interrupt, kernel, request), "do_interrupt", _INTERRUPT_HOOK_LIMIT)
+        """Interrupt, with the hook its processes, and do not let do_interrupt block the control channel."""
+        if kernel.link.interrupts.interrupt_running() is not None:
+            interrupt_group()
+        return limited(partial(kernel.call, "do_interrupt"), "do_interrupt", _INTERRUPT_HOOK_LIMIT)
 
     # -- the outbox of the kernel ---------------------------------------------------------------------
 
