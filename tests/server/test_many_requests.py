@@ -236,28 +236,33 @@ def run_storm(kernel: KernelProcess, number: int, seed: int) -> Counter[str]:
 @pytest.mark.row("R1", "R4", "S8")
 @pytest.mark.repeat(20)
 def test_ten_thousand_requests_in_a_storm_of_interrupts(
-    lonely: tuple[KernelProcess, list[Path]], request: pytest.FixtureRequest
+    lonely: tuple[KernelProcess, list[Path]],
 ) -> None:
     kernel, folders = lonely
     seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
     print(f"SEED={seed}")  # shown if it fails
-    run_storm(kernel, 400, seed)  # all that is made on first use
     with kernel.client(checking=False) as client:
         client.wait_ready()
 
-        def settled() -> dict[str, Any]:
-            client.exchange("shell", "history_request", {"hist_access_type": "tail", "n": 1})
-            client.receive_all("iopub")
-            return leftovers(kernel, *folders)
+        def settled(connections: int) -> dict[str, Any]:
+            """Wait until so many connections are left: those that were closed are noticed by and by."""
+            for _ in range(1000):
+                client.exchange("shell", "history_request", {"hist_access_type": "tail", "n": 1})
+                client.receive_all("iopub")
+                found = leftovers(kernel, *folders)
+                if found["descriptors"]["socket"] == connections:
+                    break
+            return found
 
-        before = settled()
+        connections = leftovers(kernel)["descriptors"]["socket"]
+        run_storm(kernel, 400, seed)  # what is made on first use is no leak
+        before = settled(connections)
         outcomes = run_storm(kernel, 10_000, seed)
         # That it was a storm: some were interrupted, some refused behind a failure, most were not.
         assert outcomes["KeyboardInterrupt"] > 0
         assert outcomes["ExecutionAborted"] > 0
         assert outcomes["ok"] > 1000
-        for _ in range(1000):  # connections that are closed are noticed by and by
-            if (after := settled()) == before:
-                break
-        assert after == before
+        after = settled(connections)
+        for what, found in before.items():
+            assert after[what] == found, what
         assert client.execute("say('alive')").stdout == "alive"
