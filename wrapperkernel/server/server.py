@@ -57,7 +57,7 @@ _LINGER = 0.5
 _THREAD_LIMIT = 0.3
 # Seconds after which the process ends even if closing, or Python's own exit, hangs.
 _CLOSE_LIMIT = 2.0
-_EXIT_LIMIT = 0.5
+_EXIT_LIMIT = 0.7
 # Milliseconds until an interrupt that came in the middle of a send, or the like, is tried again.
 _LOOK_AGAIN = 10
 # Seconds after which an author's do_interrupt no longer holds up the control channel.
