@@ -268,10 +268,6 @@ class Showy:
         self.went_on = True
         return "late"
 
-    def tolist(self) -> list[int]:
-        self._harness.interrupt()
-        return [1]
-
 
 class SmallKernel(Kernel):
     """Does in a cell what the test says."""
@@ -298,17 +294,41 @@ def test_the_representation_of_a_user_expression_is_authors_code(small: KernelHa
     assert not small.kernel.value.went_on
 
 
-def test_what_interrupts_a_comm_that_sends_is_raised_behind_it(small: KernelHarness) -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda kernel: kernel.iopub.stream("x"),
+        lambda kernel: kernel.iopub.display("x"),
+        lambda kernel: kernel.comms.open("t"),
+        lambda kernel: kernel.comms.open("t").send({"x": 1}),
+        lambda kernel: kernel.comms.open("t").close(),
+        lambda kernel: kernel.history.tail(5),
+        lambda kernel: kernel.stdin.input("?"),
+    ],
+    ids=["stream", "display", "comm_open", "comm_msg", "comm_close", "history", "input"],
+)
+def test_what_interrupts_a_call_of_the_library_is_raised_behind_it(
+    small: KernelHarness, call: Callable[[Kernel], Any]
+) -> None:
+    """Else a hook that goes on to compute would go on for long."""
+
     def cell() -> None:
-        small.kernel.comms.open("t").send({"x": Showy(small)})
+        call(small.kernel)
         went_on.append(True)
 
     went_on: list[bool] = []
     small.kernel.cell = cell
-    execution = small.execute("x")
-    assert was_interrupted(execution)
-    assert [content["data"] for content in execution.contents("comm_msg")] == [{"x": [1]}]
-    assert not went_on
+    steps = Steps(small.kernel.link.interrupts, note=lambda: bool(went_on))
+    for target in steps_seen(small, steps):
+        went_on.clear()
+        steps.on(target)
+        try:
+            execution = small.execute("x")
+        finally:
+            steps.off()
+        if steps.shot is not None and steps.shot.request is not None and not steps.shot.note:
+            assert was_interrupted(execution)
+            assert not went_on, steps.shot.place
 
 
 def test_an_error_that_a_hook_publishes_is_published_once_whenever_it_is_interrupted(

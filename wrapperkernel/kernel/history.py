@@ -59,13 +59,19 @@ def history_path(implementation: str) -> Path | None:
         return None
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class History:
     """The cells of this session and of earlier ones; any thread may store and ask.
 
     Opens its file, and takes a session number, when it is first used. ``path`` None means memory alone.
+    ``check`` raises an interrupt that came during a question, once that has been answered.
     """
 
-    def __init__(self, path: Path | None, log: logging.Logger) -> None:
+    def __init__(self, path: Path | None, log: logging.Logger, check: Callable[[], None] = _nothing) -> None:
+        self._check = check
         self._path = path
         self._log = log
         self._lock = threading.Lock()
@@ -140,9 +146,14 @@ class History:
             return [(session, line, (source, result)) for session, line, source, result in rows]
         return [(session, line, source) for session, line, source, _ in rows]
 
-    @shielded  # an interrupt in the middle of a transaction would leave the file locked for all kernels
     def _ask(self, question: Callable[[_Cells], _T], otherwise: _T) -> _T:
         """Put a question to the file, or to memory if the file fails; ``otherwise`` if there is neither."""
+        answer = self._answer(question, otherwise)
+        self._check()
+        return answer
+
+    @shielded  # an interrupt in the middle of a transaction would leave the file locked for all kernels
+    def _answer(self, question: Callable[[_Cells], _T], otherwise: _T) -> _T:
         with self._lock:
             if self._closed:
                 return otherwise
