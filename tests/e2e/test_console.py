@@ -19,7 +19,9 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("tmux") is None, reason="the Debian package tmux is not installed"),
 ]
 
-CONSOLE = (sys.executable, "-m", "jupyter_console")
+# It gives a kernel one second to say whether code is complete; a machine may be busy for longer.
+PATIENT = f"--ZMQTerminalInteractiveShell.kernel_is_complete_timeout={LIMIT}"
+CONSOLE = (sys.executable, "-m", "jupyter_console", PATIENT)
 ECHO = [sys.executable, "-m", "wrapperkernel.examples.echo_kernel"]
 
 
@@ -129,7 +131,7 @@ Console.launch_instance()
 
 
 @pytest.mark.parametrize(
-    ("console", "encrypted"), [(CONSOLE, False), ((sys.executable, "-c", CONSOLE_WITH_KEYS), True)]
+    ("console", "encrypted"), [(CONSOLE, False), ((sys.executable, "-c", CONSOLE_WITH_KEYS, PATIENT), True)]
 )
 def test_a_console_on_a_kernel_that_somebody_else_uses(console: Sequence[str], encrypted: bool) -> None:
     with (
