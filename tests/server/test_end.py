@@ -68,7 +68,7 @@ EVERY_WAY = pytest.mark.parametrize("ask", [on_control, on_shell, by_signal])
 @pytest.mark.row("T1", file="kernel/requests.py", old="ends_kernel = True", new="ends_kernel = False")
 @pytest.mark.row("T2", "T3")
 @pytest.mark.row(
-    "T4", file="server/server.py", old="interrupts.interrupt_running()", new="interrupts.check()"
+    "T4", file="server/server.py", old="self.kernel.link.interrupts.interrupt_running()", new="pass"
 )
 @pytest.mark.row("T4", file="server/server.py", old="resting.wait(_LAST_REST_LIMIT)", new="resting.wait()")
 @pytest.mark.parametrize("round_", range(5))
