@@ -18,7 +18,7 @@ from wrapperkernel.registry import place
 from wrapperkernel.targets import spec_of
 from wrapperkernel.testing.client import KernelClient
 
-TOY = Path(__file__).parents[1] / "toys" / "plain.py"
+TOYS = Path(__file__).parents[1] / "toys"
 CHROMIUM = shutil.which("chromium")
 # Without these, Chromium tries to reach its maker's hosts.
 OFFLINE = [
@@ -36,10 +36,11 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the Debian package chr
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A JupyterLab that knows echo and the toy."""
+    """A JupyterLab that knows echo and two toys."""
     folder = tmp_path_factory.mktemp("lab")
     place(spec_of("echo", {}), folder / "data" / "kernels")
-    place(spec_of(str(TOY), {}, "plain-toy"), folder / "data" / "kernels")
+    place(spec_of(str(TOYS / "plain.py"), {}, "plain-toy"), folder / "data" / "kernels")
+    place(spec_of(str(TOYS / "widget.py"), {}, "widget-toy"), folder / "data" / "kernels")
     with running_lab(folder) as lab:
         yield lab
 
@@ -160,4 +161,20 @@ def test_completion_and_inspection(lab: Lab, browser: Any) -> None:
         tooltip.wait_for()
         assert tooltip.inner_text().strip() == "password is a command"
         notebook.shot("inspection")
+        notebook.until_nothing_spins()
+
+
+def test_a_widget_of_raw_comms(lab: Lab, browser: Any) -> None:
+    with Notebook(lab, browser, "widget", "widget-toy") as notebook:
+        cell = notebook.run("slider")
+        number = cell.locator(".widget-readout")
+        number.wait_for()
+        assert number.inner_text() == "3"
+        number.fill("7")
+        number.press("Enter")
+        asked = notebook.run("value")
+        notebook.until_done(asked, 2)
+        assert notebook.output(asked) == "7"
+        notebook.until_done(notebook.run("set 2"), 3)
+        cell.locator(".widget-readout", has_text="2").wait_for()
         notebook.until_nothing_spins()
