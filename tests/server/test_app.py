@@ -309,7 +309,7 @@ def test_a_do_start_that_leaves(status: str, word: str) -> None:
 @contextlib.contextmanager
 def started_alone(runtime: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """Start a kernel without a connection file; yield it and the file that it made."""
-    environ = {**os.environ, "JUPYTER_RUNTIME_DIR": str(runtime)}
+    environ = {**os.environ, "JUPYTER_RUNTIME_DIR": str(runtime), "JPY_PARENT_PID": str(os.getpid())}
     with subprocess.Popen([sys.executable, str(TOY)], env=environ, stdin=subprocess.DEVNULL) as process:
         try:
             file = runtime / f"kernel-{process.pid}.json"

@@ -67,7 +67,9 @@ def launched(path: Path, document: dict[str, Any]) -> Iterator[KernelClient]:
     """Start a kernel with a connection file that is complete; yield a client that is ready."""
     path.write_text(json.dumps(document))
     path.chmod(0o600)
-    with subprocess.Popen([sys.executable, str(TOY), "-f", str(path)], stdin=subprocess.DEVNULL) as process:
+    environ = {**os.environ, "JPY_PARENT_PID": str(os.getpid())}
+    command = [sys.executable, str(TOY), "-f", str(path)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environ) as process:
         try:
             for name in CHANNELS:
                 wait_for_listener(int(document[f"{name}_port"]))
