@@ -12,6 +12,9 @@ from ..interrupts import shielded
 from ..wire import Message
 from .channels import Wake
 
+# Questions that a late answer may name.
+_REMEMBERED = 1000
+
 
 class Answers:
     """The answers to one question. ``put`` belongs to the channels thread, the rest to the one that asks."""
@@ -20,9 +23,11 @@ class Answers:
         self._arrived = Wake()
         self._messages: deque[Message] = deque()
         self._is_open = False
+        self._asked: deque[str] = deque(maxlen=_REMEMBERED)
 
-    def open(self) -> None:
-        """Forget answers to earlier questions; take new ones from now on."""
+    def open(self, question: Message) -> None:
+        """Forget answers to earlier questions; take those to this one from now on."""
+        self._asked.append(question.msg_id)
         self._messages.clear()
         self._arrived.clear()
         self._is_open = True
@@ -49,11 +54,17 @@ class Answers:
 
     @shielded
     def take(self, question: Message) -> str | None:
-        """Return the answer to ``question`` if it has come; drop those of others."""
+        """Return the answer to ``question`` if it has come; drop those of others, and to earlier ones.
+
+        One that comes late, from a user who has interrupted the cell that asked, names its question. Many
+        clients name none; theirs are taken.
+        """
         self._arrived.clear()
         while self._messages:
             message = self._messages.popleft()
-            asked = question.parent_header.get("session")
-            if message.identities == question.identities and message.session == asked:
+            is_asked = message.session == question.parent_header.get("session")
+            named = message.parent_header.get("msg_id")
+            is_late = named != question.msg_id and named in self._asked
+            if message.identities == question.identities and is_asked and not is_late:
                 return str(message.content.get("value", ""))
         return None

@@ -290,7 +290,7 @@ class Server:
 
     def ask(self, message: Message) -> str:
         """Ask the frontend that sent the running request, and wait for its answer (see ``Outbox``)."""
-        self._answers.open()
+        self._answers.open(message)
         try:
             self._put_question(message)
             while (answer := self._answers.take(message)) is None:
