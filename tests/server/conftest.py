@@ -40,9 +40,10 @@ def kernel(start: Start) -> Iterator[KernelProcess]:
 
 @pytest.fixture
 def client(kernel: KernelProcess) -> Iterator[KernelClient]:
-    """A client that is ready."""
+    """A client that is ready, and has read what there was to read."""
     with kernel.client() as opened:
         opened.wait_ready()
+        opened.receive_all("iopub")
         yield opened
 
 

@@ -16,6 +16,8 @@ from wrapperkernel import ExecuteError, run
 
 
 class ShyKernel(AnythingKernel):
+    beside = frozenset()
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.names["ExecuteError"] = ExecuteError
