@@ -266,3 +266,50 @@ def test_ten_thousand_requests_in_a_storm_of_interrupts(
         for what, found in before.items():
             assert after[what] == found, what
         assert client.execute("say('alive')").stdout == "alive"
+
+
+FLOODS = """
+import threading, time
+def flood(publish):
+    while flooding:
+        publish()
+        time.sleep(0.0002)
+flooding = True
+for publish in (lambda: say("flood\\n"), lambda: kernel.iopub.display_data({"text/plain": "flood"})):
+    threading.Thread(target=flood, args=(publish,), daemon=True).start()
+"""
+
+
+def ask_in_a_flood(kernel: KernelProcess, number: int) -> None:
+    with kernel.client(checking=False) as one, kernel.client(checking=False) as other:
+        for client in (one, other):
+            client.wait_ready()
+            client.sockets["iopub"].unsubscribe(b"")
+        assert one.reply(one.execute_request(FLOODS))["content"]["status"] == "ok"
+        requests = [
+            ("execute_request", {"code": "pass", "silent": True}),
+            ("complete_request", {"code": "ker", "cursor_pos": 3}),
+            ("kernel_info_request", {}),
+        ]
+        flights: dict[KernelClient, deque[str]] = {one: deque(), other: deque()}
+        for count in range(number):
+            for client, flight in flights.items():
+                flight.append(client.request("shell", *requests[count % 3]))
+                if len(flight) > IN_FLIGHT:
+                    client.reply(flight.popleft())
+        for client, flight in flights.items():
+            while flight:
+                client.reply(flight.popleft())
+        assert one.reply(one.execute_request("flooding = False"))["content"]["status"] == "ok"
+
+
+@pytest.mark.row("S8")
+def test_two_clients_are_answered_beside_threads_that_flood(start: Start) -> None:
+    with start() as kernel:
+        ask_in_a_flood(kernel, 1000)
+
+
+@pytest.mark.soak
+def test_two_clients_with_thirty_thousand_requests_each(start: Start) -> None:
+    with start() as kernel:
+        ask_in_a_flood(kernel, 30_000)
