@@ -74,9 +74,9 @@ def test_raised_under_an_interruptible_function(interrupts: Interrupts) -> None:
 def test_remembered_under_a_shielded_function(interrupts: Interrupts) -> None:
     interrupts.begin("a request")
     open_to(closed_to, fire, interrupts)
-    assert interrupts.pending
+    assert interrupts.unsettled
     assert interrupts.decide()
-    assert not interrupts.pending
+    assert not interrupts.unsettled
 
 
 def test_remembered_under_no_marked_function(interrupts: Interrupts) -> None:
@@ -130,7 +130,7 @@ def test_remembered_in_finalizers_where_python_would_forget_it(
 ) -> None:
     def end(finalized: list[Any]) -> None:
         finalized.clear()
-        assert interrupts.pending
+        assert interrupts.unsettled
         interrupts.check()
 
     interrupts.begin("a request")
@@ -161,7 +161,7 @@ def test_remembered_where_a_weak_set_forgets(
     finally:
         sys.settrace(None)
     assert len(some) == 0
-    assert interrupts.pending
+    assert interrupts.unsettled
     assert capfd.readouterr().err == ""
 
 
@@ -173,10 +173,10 @@ def test_check_raises_only_where_an_interrupt_would(interrupts: Interrupts) -> N
     fire(interrupts)
     interrupts.check()
     open_to(closed_to, interrupts.check)
-    assert interrupts.pending
+    assert interrupts.unsettled
     with pytest.raises(KeyboardInterrupt):
         open_to(interrupts.check)
-    assert not interrupts.pending
+    assert not interrupts.unsettled
 
 
 def test_check_without_an_interrupt_does_nothing(interrupts: Interrupts) -> None:
@@ -199,7 +199,7 @@ def test_check_is_for_the_thread_of_the_request(interrupts: Interrupts) -> None:
 
 def test_who_wants_to_know_is_told_what_is_remembered(interrupts: Interrupts) -> None:
     told: list[bool] = []
-    interrupts.when_remembered(lambda: told.append(interrupts.pending))
+    interrupts.when_remembered(lambda: told.append(interrupts.unsettled))
     fire(interrupts)
     interrupts.begin("a request")
     with pytest.raises(KeyboardInterrupt):
@@ -209,24 +209,41 @@ def test_who_wants_to_know_is_told_what_is_remembered(interrupts: Interrupts) ->
     assert told == [True]
 
 
-def test_what_was_remembered_is_raised_when_looked_at_again(installed: Interrupts) -> None:
+def test_what_was_remembered_is_raised_at_a_knock(installed: Interrupts) -> None:
     installed.begin("a request")
-    installed.look_again()
+    installed.knock()
+    assert not installed.unsettled
     fire(installed)
-    closed_to(installed.look_again)
-    assert installed.pending
+    assert installed.unsettled
+    closed_to(installed.knock)
+    assert installed.unsettled
     with pytest.raises(KeyboardInterrupt):
-        open_to(installed.look_again)
-    open_to(installed.look_again)  # it was one interrupt, hence it is raised once
+        open_to(installed.knock)
+    assert not installed.unsettled
+    open_to(installed.knock)  # it was one interrupt, hence it is raised once
     assert not installed.decide()
 
 
-def test_nothing_is_looked_at_when_the_request_has_ended(installed: Interrupts) -> None:
+def test_nobody_needs_to_knock_when_the_request_has_ended(installed: Interrupts) -> None:
     installed.begin("a request")
     fire(installed)
     assert installed.decide()
-    assert not installed.pending
-    open_to(installed.look_again)
+    assert not installed.unsettled
+    open_to(installed.knock)
+
+
+def test_who_knocks_learns_whether_he_was_heard(installed: Interrupts) -> None:
+    installed.begin("a request")
+    signal.pthread_sigmask(signal.SIG_BLOCK, [NAMED_SIGNAL])  # as in a function that does not look
+    try:
+        elsewhere(installed.interrupt_running)
+        assert installed.unsettled
+        elsewhere(installed.knock)
+    finally:
+        with pytest.raises(KeyboardInterrupt):
+            open_to(signal.pthread_sigmask, signal.SIG_UNBLOCK, [NAMED_SIGNAL])
+    assert not installed.unsettled
+    assert not installed.decide()
 
 
 # --- which request is meant --------------------------------------------------------------------------

@@ -12,7 +12,7 @@ An interrupt belongs to the request that is running: between ``begin`` and ``dec
 request; at any other time it does nothing; it never reaches the next one. One that comes while shielded
 is remembered, and raised by the next ``check`` under an interruptible function, or found by ``decide``.
 Where neither comes soon (an author's hook that goes on to compute after it has sent something), another
-thread that is woken then lets the main thread ``look_again``.
+thread, which is woken, has to ``knock``.
 
 This module knows no message, no socket and no kernel.
 """
@@ -55,8 +55,8 @@ class Interrupts:
     """Which request an interrupt belongs to, and whether one is waiting to be raised.
 
     ``begin``, ``decide`` and ``check`` are called by the thread that runs the request; ``fire`` in that
-    same thread by a signal handler (or a test) at any moment; ``interrupt_running`` and ``look_again`` by
-    other threads.
+    same thread by a signal handler (or a test) at any moment; ``interrupt_running`` and ``knock`` by other
+    threads.
     """
 
     def __init__(self) -> None:
@@ -64,6 +64,7 @@ class Interrupts:
         self._thread = 0
         self._pending = False
         self._named: object | None = None
+        self._unheard = False
         self._receiver: Callable[[], None] | None = None
         self._remembered: Callable[[], None] = _nothing
 
@@ -116,22 +117,27 @@ class Interrupts:
         running = self._running
         if running is not None:
             self._named = running
-            signal.pthread_kill(self._thread, NAMED_SIGNAL)
+            self.knock()
         return running
+
+    def knock(self) -> None:
+        """From another thread: have the one that runs the request notice its signals, if it can by now."""
+        if self._running is not None:
+            self._unheard = True
+            signal.pthread_kill(self._thread, NAMED_SIGNAL)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether somebody should knock again, in a moment.
+
+        Because an interrupt is remembered; or because nobody has answered the last knock: a signal that
+        comes when Python is about to make a system call does not end that call, and is noticed after it.
+        """
+        return self._running is not None and (self._pending or self._unheard)
 
     def when_remembered(self, call: Callable[[], None]) -> None:
         """Have ``call`` called, by a signal handler, whenever an interrupt could only be remembered."""
         self._remembered = call
-
-    @property
-    def pending(self) -> bool:
-        """Whether an interrupt of the running request is remembered."""
-        return self._pending and self._running is not None
-
-    def look_again(self) -> None:
-        """From another thread: raise what was remembered, if that is possible by now."""
-        if self.pending:
-            signal.pthread_kill(self._thread, NAMED_SIGNAL)
 
     def on_signal(self, signum: int, frame: FrameType | None) -> None:
         """Handle SIGINT: whatever runs is meant."""
@@ -139,6 +145,7 @@ class Interrupts:
 
     def on_named_signal(self, signum: int, frame: FrameType | None) -> None:
         """Handle the signal of ``interrupt_running``, which means the request that it saw, and once."""
+        self._unheard = False
         named, self._named = self._named, None
         if self._pending or (named is not None and named is self._running):
             self.fire(frame)

@@ -1,4 +1,4 @@
-"""Interrupts of a running kernel, by both ways in: whatever it does, one reply and one idle, and it lives on."""
+"""Interrupts of a running kernel, by both ways in: whatever it does, one reply, one idle, and it lives on."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def require_interrupted(client: KernelClient, msg_id: str) -> Execution:
 BUSY = {
     "sleeping": "import time; say('on'); time.sleep(600)",
     "computing": "say('on')\nwhile True: pass",
-    "waiting for a lock": "import threading; say('on'); lock = threading.Lock(); lock.acquire(); lock.acquire()",
+    "waiting for a lock": "import threading; say('on'); a = threading.Lock(); a.acquire(); a.acquire()",
     "waiting for a thread": "import queue; say('on'); queue.Queue().get()",
     "reading a pipe": "import os; say('on'); os.read(os.pipe()[0], 1)",
     "selecting": "import select; say('on'); select.select([], [], [], 600)",
@@ -110,6 +110,12 @@ BUSY = {
 
 
 @pytest.mark.row("T6")
+@pytest.mark.row(
+    "O2",
+    file="interrupts.py",
+    old="            if frame.f_code in _INTERRUPTIBLE:",
+    new="            if False:",
+)
 @ways
 @pytest.mark.parametrize("what", BUSY)
 def test_a_plain_hook(plain: tuple[KernelProcess, KernelClient], what: str, interrupt: Way) -> None:
@@ -120,6 +126,246 @@ def test_a_plain_hook(plain: tuple[KernelProcess, KernelClient], what: str, inte
     assert kernel.children() == []
 
 
+AWAITING = {
+    "sleeping": "import asyncio; say('on'); await asyncio.sleep(600)",
+    "waiting for a task": (
+        "import asyncio; say('on'); await asyncio.gather(asyncio.sleep(600), asyncio.sleep(600))"
+    ),
+    "giving way": "import asyncio; say('on')\nwhile True: await asyncio.sleep(0)",
+    "printing": "import asyncio\nwhile True: say('on\\n'); await asyncio.sleep(0)",
+    "blocking the loop": "import time; say('on'); time.sleep(600)",
+    "computing": "say('on')\nwhile True: pass",
+    "blocking the loop in another task": (
+        "import asyncio, time\nasync def block(): say('on'); time.sleep(600)\n"
+        "task = asyncio.create_task(block()); await asyncio.sleep(600)"
+    ),
+    "waiting for a process": (
+        "import asyncio; p = await asyncio.create_subprocess_exec('sleep', '600')\n"
+        "try: say('on'); await p.wait()\nfinally: p.returncode is not None or p.kill(); await p.wait()"
+    ),
+    "asking the user": "say('on'); kernel.stdin.input('?')",
+}
+
+
+@pytest.mark.row("T6")
+@ways
+@pytest.mark.parametrize("what", AWAITING)
+def test_an_async_hook(awaiting: tuple[KernelProcess, KernelClient], what: str, interrupt: Way) -> None:
+    kernel, client = awaiting
+    cell = begin(client, AWAITING[what])
+    interrupt(kernel, client)
+    require_interrupted(client, cell)
+    assert kernel.children() == []
+
+
+@pytest.mark.row(
+    "N5", file="server/answers.py", old="    def wait(self)", new="    @shielded\n    def wait(self)"
+)
+@ways
+@pytest.mark.parametrize("what", ["input", "getpass"])
+def test_waiting_for_an_answer(plain: tuple[KernelProcess, KernelClient], what: str, interrupt: Way) -> None:
+    kernel, client = plain
+    for _ in range(20):
+        cell = client.execute_request(f"say(kernel.stdin.{what}('name? '))", allow_stdin=True)
+        question = client.receive("stdin")
+        interrupt(kernel, client)
+        require_interrupted(client, cell)
+        client.answer(question, "too late")
+        assert client.execute(f"say(kernel.stdin.{what}('? '))", answers=["Ada"]).stdout == "Ada"
+
+
+@pytest.mark.row("N5")
+def test_a_kernel_that_waits_for_an_answer_can_be_shut_down() -> None:
+    with toy("anything") as (kernel, client):
+        cell = client.execute_request("kernel.stdin.input('?')", allow_stdin=True)
+        client.receive("stdin")
+        client.exchange("control", "shutdown_request", {"restart": False})
+        assert client.reply(cell)["content"]["ename"] == "KeyboardInterrupt"
+        assert kernel.wait() == 0
+
+
+@ways
+def test_a_hook_beside_the_cell_is_not_the_one_that_is_interrupted(
+    plain: tuple[KernelProcess, KernelClient], interrupt: Way
+) -> None:
+    kernel, client = plain
+    cell = begin(client, BUSY["sleeping"])
+    completion = client.request("shell", "complete_request", {"code": "", "cursor_pos": 0})
+    assert client.finish(completion).status == "ok"
+    interrupt(kernel, client)
+    require_interrupted(client, cell)
+
+
+@ways
+def test_another_hook_in_the_main_thread(interrupt: Way) -> None:
+    with toy("beside", "shy") as (kernel, client):
+        client.execute("def on_is_complete(): import time; say('on'); time.sleep(600)")
+        request = client.request("shell", "is_complete_request", {"code": ""})
+        client.iopub_until(request, lambda message: message["msg_type"] == "stream", "the first output")
+        interrupt(kernel, client)
+        assert client.reply(request)["content"]["ename"] == "KeyboardInterrupt"
+        client.iopub_until_idle(request)
+        assert client.execute("say('here')").stdout == "here"
+
+
+@ways
+def test_a_comm_callback(plain: tuple[KernelProcess, KernelClient], interrupt: Way) -> None:
+    kernel, client = plain
+    client.execute(
+        "import time\n"
+        "def wait(message): say('on'); time.sleep(600)\n"
+        "kernel.comms.register_target('t', lambda comm, message: comm.on_msg(wait))"
+    )
+    client.exchange("shell", "comm_open", {"comm_id": "c", "target_name": "t", "data": {}})
+    message = client.request("shell", "comm_msg", {"comm_id": "c", "data": {}})
+    client.iopub_until(message, lambda message: message["msg_type"] == "stream", "the first output")
+    interrupt(kernel, client)
+    client.iopub_until_idle(message)
+    assert client.execute("say('here')").stdout == "here"
+    client.exchange("shell", "comm_close", {"comm_id": "c", "data": {}})
+
+
+# --- what becomes of the cells -----------------------------------------------------------------------
+
+
+@pytest.mark.row("E12", file="interrupts.py", old="        self._deliver()", new="        pass")
+@ways
+def test_the_queue_is_aborted(plain: tuple[KernelProcess, KernelClient], interrupt: Way) -> None:
+    kernel, client = plain
+    first = begin(client, BUSY["sleeping"])
+    others = [client.execute_request("say('never')") for _ in range(3)]
+    patient = client.request("shell", "kernel_info_request")
+    assert client.finish(patient).status == "ok"  # so they have arrived
+    interrupt(kernel, client)
+    assert client.reply(first)["content"]["ename"] == "KeyboardInterrupt"
+    client.iopub_until_idle(first)
+    for other in others:
+        execution = client.finish_execution(other)
+        assert (execution.content["ename"], execution.stdout) == ("ExecutionAborted", "")
+    assert client.execute("say('here')").stdout == "here"
+
+
+@ways
+def test_two_in_a_row(plain: tuple[KernelProcess, KernelClient], interrupt: Way) -> None:
+    """The second must reach nobody, or the same cell, or none; never the next."""
+    kernel, client = plain
+    for _ in range(20):
+        cell = begin(client, BUSY["sleeping"])
+        interrupt(kernel, client)
+        interrupt(kernel, client)
+        require_interrupted(client, cell)
+
+
+@ways
+def test_a_hook_that_swallows_an_interrupt_gets_the_second_too(
+    plain: tuple[KernelProcess, KernelClient], interrupt: Way
+) -> None:
+    kernel, client = plain
+    cell = begin(
+        client,
+        "import time\n"
+        "try: say('on'); time.sleep(600)\n"
+        "except KeyboardInterrupt: say('not yet')\n"
+        "time.sleep(600)",
+    )
+    interrupt(kernel, client)
+    client.iopub_until(cell, lambda message: "not yet" in str(message["content"]), "the second output")
+    interrupt(kernel, client)
+    require_interrupted(client, cell)
+
+
+@ways
+def test_a_hook_may_answer_an_interrupt_itself(
+    plain: tuple[KernelProcess, KernelClient], interrupt: Way
+) -> None:
+    kernel, client = plain
+    cell = begin(
+        client,
+        "import time\ntry: say('on'); time.sleep(600)\nexcept KeyboardInterrupt: say('well, then')",
+    )
+    interrupt(kernel, client)
+    assert client.reply(cell)["content"]["status"] == "ok"
+    texts = [message["content"].get("text") for message in client.iopub_until_idle(cell)]
+    assert "well, then" in texts
+
+
+@pytest.mark.row("O1", "T6")
+@ways
+def test_interrupts_of_an_idle_kernel_do_nothing(
+    plain: tuple[KernelProcess, KernelClient], interrupt: Way
+) -> None:
+    kernel, client = plain
+    for _ in range(20):
+        interrupt(kernel, client)
+        interrupt(kernel, client)
+        assert client.execute("say('here')").stdout == "here"
+
+
+# --- children of the hook ----------------------------------------------------------------------------
+
+DISPOSITIONS = """
+import subprocess
+status = subprocess.run(['cat', '/proc/self/status'], capture_output=True, text=True).stdout
+fields = dict(line.split(':', 1) for line in status.splitlines())
+say(fields['SigIgn'] + fields['SigBlk'])
+"""
+
+
+@pytest.mark.row(
+    "O3",
+    file="interrupts.py",
+    old="        signal.signal(signal.SIGINT, self.on_signal)",
+    new="        signal.getsignal(2) is signal.SIG_IGN or signal.signal(2, self.on_signal)",
+)
+def test_a_child_starts_with_default_dispositions() -> None:
+    """Also where the launcher ignores the signals, as ``nohup`` and shells without job control do."""
+    command = [sys.executable, str(TOYS / "anything.py"), "-f", "{connection_file}"]
+    ignoring = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *command]
+    with start_kernel(ignoring) as kernel, kernel.client() as client:
+        client.wait_ready()
+        ignored, blocked = (int(mask, 16) for mask in client.execute(DISPOSITIONS).stdout.split())
+        for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGTERM):
+            assert not (ignored | blocked) & 1 << (number - 1), number.name
+        cell = "import subprocess; say(subprocess.getoutput('yes | head -n 1'))"
+        assert client.execute(cell).stdout == "y"
+        for interrupt in (by_signal, by_message):
+            cell = begin(client, CHILD)
+            interrupt(kernel, client)
+            require_interrupted(client, cell)
+
+
+CHILD = """
+import subprocess
+script = 'trap "echo got it; exit" INT; echo on; while :; do sleep 0.01; done'
+child = subprocess.Popen(['sh', '-c', script], stdout=subprocess.PIPE, text=True)
+try:
+    say(child.stdout.readline())
+    child.wait()
+finally:
+    say(child.stdout.read())
+    child.wait()
+"""
+
+
+@pytest.mark.row("O2")
+@ways
+def test_a_child_gets_the_interrupt(plain: tuple[KernelProcess, KernelClient], interrupt: Way) -> None:
+    kernel, client = plain
+    cell = begin(client, CHILD)
+    interrupt(kernel, client)
+    assert require_interrupted(client, cell).stdout == "got it\n"
+    assert kernel.children() == []
+
+
+def test_what_has_its_own_group_is_left_alone(plain: tuple[KernelProcess, KernelClient]) -> None:
+    kernel, client = plain
+    client.execute("import subprocess; own = subprocess.Popen(['sleep', '600'], process_group=0)")
+    cell = begin(client, BUSY["sleeping"])
+    by_message(kernel, client)
+    require_interrupted(client, cell)
+    assert client.execute("say(str(own.poll())); own.kill(); own.wait()").stdout == "None"
+
+
 @ways
 def test_a_child_that_a_c_function_waits_for(
     plain: tuple[KernelProcess, KernelClient], interrupt: Way
@@ -127,7 +373,10 @@ def test_a_child_that_a_c_function_waits_for(
     """The C function ignores SIGINT meanwhile; what counts is that the child does not."""
     kernel, client = plain
     cell = begin(client, "import os; say('on'); os.system('sleep 600')")
+    while "sleep" not in [Path(f"/proc/{pid}/comm").read_text().strip() for pid in kernel.children()]:
+        time.sleep(0.005)  # nothing else tells when it has begun
     interrupt(kernel, client)
-    client.finish(cell)
+    client.reply(cell)
+    client.iopub_until_idle(cell)
     assert kernel.children() == []
     assert client.execute("say('here')").stdout == "here"

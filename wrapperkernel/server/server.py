@@ -58,8 +58,9 @@ _THREAD_LIMIT = 0.3
 # Seconds after which the process ends even if closing, or Python's own exit, hangs.
 _CLOSE_LIMIT = 2.0
 _EXIT_LIMIT = 0.7
-# Milliseconds until an interrupt that came in the middle of a send, or the like, is tried again.
-_LOOK_AGAIN = 10
+# Milliseconds until an interrupt that has not come through is tried again: the first time, and later.
+_KNOCK_AGAIN = 10
+_KNOCK_SELDOM = 100
 # Seconds after which an author's do_interrupt no longer holds up the control channel.
 _INTERRUPT_HOOK_LIMIT = 2.0
 # Seconds after the start for which a cell waits for a subscriber: libzmq tries again after 0.1 to 0.2.
@@ -358,7 +359,8 @@ class Server:
             else:
                 timeout = self._parent.interval * 1000
         interrupts = Interrupts()  # nobody fires these: they are for the hooks of this thread
-        remembered = self.kernel.link.interrupts
+        main = self.kernel.link.interrupts
+        wait = _KNOCK_AGAIN
         ends = more = False
 
         def handle(message: Message) -> None:
@@ -369,10 +371,12 @@ class Server:
                 ends = request.ends_kernel
 
         while not ends and not self._ended.is_set():
-            ready = poll.poll(0 if more else _LOOK_AGAIN if remembered.pending else timeout)
-            if not ready:
-                remembered.look_again()
-            if signal.SIGTERM in self._control_wake.clear():
+            ready = poll.poll(0 if more else wait if main.unsettled else timeout)
+            signals = self._control_wake.clear()
+            wait = _KNOCK_AGAIN if not main.unsettled else wait if ready else min(2 * wait, _KNOCK_SELDOM)
+            if signal.SIGINT in signals or (main.unsettled and not ready):
+                main.knock()
+            if signal.SIGTERM in signals:
                 self._end("SIGTERM")
                 return
             if self._parent is not None and self._parent.gone():
