@@ -310,7 +310,8 @@ def test_a_do_start_that_leaves(status: str, word: str) -> None:
 def started_alone(runtime: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """Start a kernel without a connection file; yield it and the file that it made."""
     environ = {**os.environ, "JUPYTER_RUNTIME_DIR": str(runtime), "JPY_PARENT_PID": str(os.getpid())}
-    with subprocess.Popen([sys.executable, str(TOY)], env=environ, stdin=subprocess.DEVNULL) as process:
+    command = [sys.executable, str(TOY)]
+    with subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:
             file = runtime / f"kernel-{process.pid}.json"
             deadline = time.monotonic() + default_limit()
@@ -331,9 +332,12 @@ def started_alone(runtime: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path
 def test_a_connection_file_of_its_own(tmp_path: Path, end: str) -> None:
     with started_alone(tmp_path / "runtime") as (process, file), KernelClient(file) as client:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert stat.S_IMODE(file.parent.stat().st_mode) == 0o1700
         client.wait_ready()
+        assert stat.S_IMODE(file.parent.stat().st_mode) == 0o1700
         assert client.connection["kernel_name"] == "AnythingKernel"
+        assert process.stderr is not None
+        said = process.stderr.readline().decode()
+        assert said == f"AnythingKernel runs; connect with: jupyter console --existing {file.name}\n"
         assert value_of(client, "1 + 1") == "2"
         if end == "SIGTERM, stubborn":
             begin(client, CELLS["stubborn"])

@@ -93,6 +93,9 @@ class KernelApp(Application):
             server.start()
         except (ConnectionFileError, UnknownScheme, BindError, TraitError) as error:
             sys.exit(f"{self.name}: {error}")
+        if not self.connection_file and sys.stderr is not None:  # somebody started it by hand
+            file = os.path.basename(server.endpoints.path or "")
+            print(f"{self.name} runs; connect with: jupyter console --existing {file}", file=sys.stderr)
         server.serve()
 
     def _create_loader(self, argv: Any, aliases: Any, flags: Any, classes: Any) -> KVArgParseConfigLoader:
