@@ -97,8 +97,10 @@ def questions(client: Any) -> dict[str, Any]:
 def test_blocking_requests() -> None:
     def do(manager: KernelManager, client: Any) -> None:
         check_replies({name: ask() for name, ask in questions(client).items()})
-        client.is_complete("print \\")
-        assert client.get_shell_msg(timeout=LIMIT)["content"]["status"] == "incomplete"
+        asked = client.is_complete("print \\")
+        while (reply := client.get_shell_msg(timeout=LIMIT))["parent_header"]["msg_id"] != asked:
+            continue
+        assert reply["content"]["status"] == "incomplete"
 
     with_blocking(do)
 
@@ -144,8 +146,8 @@ def test_blocking_restart() -> None:
 def test_async_requests() -> None:
     async def do(manager: AsyncKernelManager, client: Any) -> None:
         check_replies({name: await ask() for name, ask in questions(client).items()})
-        client.is_complete("print \\")
-        assert (await client.get_shell_msg(timeout=LIMIT))["content"]["status"] == "incomplete"
+        asked = client.is_complete("print \\")
+        assert (await reply_to(client, asked))["content"]["status"] == "incomplete"
 
     with_async(do)
 
@@ -153,7 +155,8 @@ def test_async_requests() -> None:
 def test_async_many_at_once() -> None:
     async def do(manager: AsyncKernelManager, client: Any) -> None:
         sent = [client.execute(f"print {number}") for number in range(50)]
-        replies = [await client.get_shell_msg(timeout=LIMIT) for _ in sent]
+        replies = [await reply_to(client, sent[0])]
+        replies += [await client.get_shell_msg(timeout=LIMIT) for _ in sent[1:]]
         assert [reply["parent_header"]["msg_id"] for reply in replies] == sent
 
     with_async(do)
@@ -179,18 +182,16 @@ def test_async_restart_while_a_cell_runs() -> None:
 @pytest.mark.parametrize("code", ["sleep 1000", "spin 1000", "ask Who?"])
 def test_async_interrupt(mode: str, code: str) -> None:
     async def do(manager: AsyncKernelManager, client: Any) -> None:
+        assert manager.kernel_spec is not None
         manager.kernel_spec.interrupt_mode = mode
-        client.execute(code)
+        interrupted = client.execute(code)
         queued = client.execute("print queued")
         await until_busy_with(client, code)
         if code.startswith("ask"):
             await client.get_stdin_msg(timeout=LIMIT)
         await manager.interrupt_kernel()
-        reply = await client.get_shell_msg(timeout=LIMIT)
-        assert reply["content"]["ename"] == "KeyboardInterrupt"
-        reply = await client.get_shell_msg(timeout=LIMIT)
-        assert reply["parent_header"]["msg_id"] == queued
-        assert reply["content"]["ename"] == "ExecutionAborted"
+        assert (await reply_to(client, interrupted))["content"]["ename"] == "KeyboardInterrupt"
+        assert (await reply_to(client, queued))["content"]["ename"] == "ExecutionAborted"
         shown = Shown()
         await client.execute_interactive("print still here", output_hook=shown, timeout=LIMIT)
         assert "still here\n" in shown.text
@@ -204,3 +205,11 @@ async def until_busy_with(client: Any, code: str) -> None:
         message = await client.get_iopub_msg(timeout=LIMIT)
         if message["msg_type"] == "execute_input" and message["content"]["code"] == code:
             return
+
+
+async def reply_to(client: Any, msg_id: str) -> Any:
+    """Return the reply to a request; before it may lie answers to questions of ``wait_for_ready``."""
+    while True:
+        reply = await client.get_shell_msg(timeout=LIMIT)
+        if reply["parent_header"]["msg_id"] == msg_id:
+            return reply

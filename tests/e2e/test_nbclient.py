@@ -199,7 +199,8 @@ execute_notebook(source, target, kernel_name="plain-toy", progress_bar=False, co
 @ENCRYPTION
 def test_papermill(tmp_path: Path, mode: str, encrypted: bool) -> None:
     nbformat.write(notebook("plain-toy", *WHOLE), tmp_path / "in.ipynb")
-    argv = [sys.executable, "-c", PAPERMILL, mode, tmp_path / "in.ipynb", tmp_path / "out.ipynb"]
+    files = [str(tmp_path / name) for name in ("in.ipynb", "out.ipynb")]
+    argv = [sys.executable, "-c", PAPERMILL, mode, *files]
     run = subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT)
     assert run.returncode == 0, run.stderr
     check_whole(nbformat.read(tmp_path / "out.ipynb", 4))
