@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -380,3 +381,162 @@ def test_a_child_that_a_c_function_waits_for(
     client.iopub_until_idle(cell)
     assert kernel.children() == []
     assert client.execute("say('here')").stdout == "here"
+
+
+# --- at every step, from one dequeue to the next -----------------------------------------------------
+
+STEPPED = "print a\nask name\nrepeat 3 b\ndisplay c"
+
+
+@pytest.mark.row("E12")
+def test_an_interrupt_at_every_line_from_dequeue_to_dequeue() -> None:
+    """Also between the requests, where it does nothing, and in all that sends."""
+    with toy("stepping") as (_, client):
+
+        def step(number: int) -> tuple[dict[str, Any], Execution]:
+            """Run the cell with an interrupt at a step; return what came of the step before, and the cell."""
+            said = json.loads(client.execute(f"step {number}").stdout)
+            return said, client.execute(STEPPED, answers=["Ada"])
+
+        step(0)
+        step(0)  # the second time nothing is done for the first time
+        total = step(0)[0]["steps"]
+        assert total > 400
+        hit = missed = 0
+        before: Execution | None = None
+        for number in range(1, total + 2):
+            said, execution = step(min(number, total))
+            if before is not None:
+                shot = said["shot"]
+                missed += shot is None
+                hit += judged(before, shot)
+            before = execution
+        assert hit > total / 3
+        assert missed < total / 20
+        assert client.receive_all("shell") == []
+
+
+def judged(execution: Execution, shot: dict[str, Any] | None) -> bool:
+    """Check a cell that was interrupted at a place; tell whether it was its own interrupt."""
+    if shot is not None and shot["running"]:
+        assert execution.content.get("ename") == "KeyboardInterrupt", shot["place"]
+        return True
+    assert execution.status == "ok", shot
+    assert execution.stdout.startswith("a\nanswer: Ada\nb 0\nb 1\nb 2\n")
+    return False
+
+
+# --- at random ---------------------------------------------------------------------------------------
+
+SIGNALS = 1500  # in each of two storms; with those below and in tests/kernel, these are ten thousand
+REQUESTS = 500  # in each of two; each waits for its answer
+RECORDING = """
+seen = []
+interrupts = kernel.link.interrupts
+ask = interrupts.interrupt_running
+interrupts.interrupt_running = lambda: seen.append(ask()) or seen[-1]
+"""
+"""A hook that remembers which requests an interrupt_request saw running."""
+SMALL = ("say('x')", "kernel.iopub.display('x')", "1 / 1", "import time; time.sleep(0.0005)")
+
+
+@contextmanager
+def storm(strike: Callable[[], None], strikes: int, seed: int) -> Iterator[threading.Event]:
+    """Strike from another thread, at random moments and in bursts; the event is set when it is over."""
+    random, over = Random(seed), threading.Event()
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        left = strikes
+        try:
+            while left > 0:
+                time.sleep(random.expovariate(1 / 0.001))
+                for _ in range(min(left, random.choice((1, 1, 1, 1, 2, 5)))):
+                    strike()
+                    left -= 1
+        except BaseException as error:
+            failures.append(error)
+        over.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield over
+    finally:
+        over.wait(120)
+        thread.join()
+    assert not failures
+
+
+def run_in(kernel: KernelProcess, over: threading.Event, at_once: int = 8) -> list[Execution]:
+    """Run cells until the storm is over, several in flight; check and return them."""
+    with kernel.client() as client:
+        client.wait_ready()
+        flying: deque[str] = deque()
+        executions = []
+        while flying or not over.is_set():
+            while len(flying) < at_once and not over.is_set():
+                code = SMALL[len(client.sent) % len(SMALL)]
+                flying.append(client.execute_request(code, stop_on_error=False))
+            executions.append(client.finish_execution(flying.popleft()))
+        client.execute("say('alive')")
+        assert client.receive_all("shell") == []
+    for execution in executions:
+        assert execution.status == "ok" or was_interrupted(execution), execution.content
+    return executions
+
+
+def was_interrupted(execution: Execution) -> bool:
+    return execution.content.get("ename") == "KeyboardInterrupt"
+
+
+@contextmanager
+def requests_of(kernel: KernelProcess) -> Iterator[Callable[[], None]]:
+    """Give a function that sends an interrupt_request, by a client of its own, and waits for the answer."""
+    with kernel.client(channels=("control",)) as client:
+
+        def strike() -> None:
+            content = client.reply(client.request("control", "interrupt_request"))["content"]
+            assert content == {"status": "ok"}
+
+        yield strike
+
+
+@pytest.mark.parametrize("name", ["anything", "awaiting"])
+def test_signals_at_random(name: str) -> None:
+    with toy(name) as (kernel, client):
+        with storm(lambda: os.kill(kernel.pid, signal.SIGINT), SIGNALS, seed=1) as over:
+            executions = run_in(kernel, over)
+        assert sum(map(was_interrupted, executions)) > SIGNALS / 50
+        assert client.execute("say('alive')").stdout == "alive"
+        assert kernel.stderr == ""
+
+
+@pytest.mark.row("T6")
+def test_requests_at_random_hit_only_what_they_saw() -> None:
+    with toy("anything", f"--AnythingKernel.on_init={RECORDING}") as (kernel, client):
+        with requests_of(kernel) as strike, storm(strike, REQUESTS, seed=2) as over:
+            executions = run_in(kernel, over)
+        say_seen = "import json; say(json.dumps([r and r.header['msg_id'] for r in seen]))"
+        seen = json.loads(client.execute(say_seen).stdout)
+        assert len(seen) == REQUESTS
+        hit = {e.request["header"]["msg_id"] for e in executions if was_interrupted(e)}
+        assert hit <= set(seen)
+        assert len(hit) > REQUESTS / 50
+        assert kernel.stderr == ""
+
+
+def test_both_at_random_while_a_cell_asks() -> None:
+    with toy("anything") as (kernel, client):
+        choose = Random(3)
+
+        def either() -> None:
+            choose.choice((strike, kernel.interrupt))()
+
+        with requests_of(kernel) as strike, storm(either, REQUESTS, seed=4) as over:
+            while not over.is_set():
+                execution = client.execute("say(kernel.stdin.input('? '))", answers=["Ada"])
+                assert was_interrupted(execution) or execution.stdout == "Ada"
+        assert client.execute("say('alive')").stdout == "alive"
+        assert client.receive_all("shell") == []
+        assert kernel.stderr == ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 
 
 def interrupt_group() -> None:
@@ -16,30 +17,24 @@ def interrupt_group() -> None:
 
     One that is in a group or a session of its own gets nothing, as from a terminal.
     """
-    me = os.getpid()
-    group = os.getpgid(me)
-    parents = {pid: parent for pid, parent, its_group in _processes() if its_group == group}
-    for pid in parents:
-        if _is_below(pid, me, parents):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
+    group = os.getpgrp()
+    for pid in _below(os.getpid()):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(pid) == group:
                 os.kill(pid, signal.SIGINT)
 
 
-def _is_below(pid: int, above: int, parents: dict[int, int]) -> bool:
-    for _ in parents:
-        pid = parents.get(pid, 0)
-        if pid == above:
-            return True
-    return False
+def _below(pid: int) -> Iterator[int]:
+    """Yield the processes below one, those further down first."""
+    for child in _children(pid):
+        yield from _below(child)
+        yield child
 
 
-def _processes() -> list[tuple[int, int, int]]:
-    """Return process id, parent and group of every process that can be seen."""
-    found = []
-    for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            with open(f"/proc/{int(name)}/stat", "rb") as file:
-                # The name of the program, in brackets, may itself hold brackets and blanks.
-                _, parent, group = file.read().rpartition(b")")[2].split()[:3]
-            found.append((int(name), int(parent), int(group)))
-    return found
+def _children(pid: int) -> list[int]:
+    children: list[int] = []
+    with contextlib.suppress(OSError):  # it has ended, or the system does not tell
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/children", encoding="ascii") as file:
+                children += map(int, file.read().split())
+    return children
