@@ -20,7 +20,7 @@ from typing import Any
 
 import nbformat
 
-LIMIT = 60.0  # seconds; a browser on a slow, shared machine
+LIMIT = 120.0  # seconds; a browser on a slow, shared machine
 RED = "[data-mime-type='application/vnd.jupyter.stderr']"
 
 
