@@ -160,7 +160,7 @@ def test_an_async_hook(awaiting: tuple[KernelProcess, KernelClient], what: str, 
 
 
 @pytest.mark.row(
-    "N5", file="server/answers.py", old="    def wait(self)", new="    @shielded\n    def wait(self)"
+    "N5", file="server/answers.py", old="    def wait(self", new="    @shielded\n    def wait(self"
 )
 @ways
 @pytest.mark.parametrize("what", ["input", "getpass"])
