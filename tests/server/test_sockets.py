@@ -25,7 +25,7 @@ DoorMaker = Callable[[], Any]
 # --- kinds of sockets, routes -------------------------------------------------------------------------
 
 
-@pytest.mark.row("S1", file="server/server.py", old='"stdin": self._stdin,', new='"stdin": self._shell,')
+@pytest.mark.row("S1", file="server/server.py", old="self._stdin.offer(", new="self._shell.offer(")
 @pytest.mark.row(
     "S1", file="server/server.py", old='"control": self._control,', new='"control": self._shell,'
 )
@@ -248,8 +248,8 @@ def test_cells_and_comm_messages_of_two_clients_run_one_by_one_in_order(
 @pytest.mark.row(
     "H4",
     file="kernel/request.py",
-    old="token = self._current.set(request)",
-    new="token = self._current.set(request); self._latest = request",
+    old="self._current.set(request)",
+    new="self._current.set(request); self._latest = request",
 )
 def test_output_of_a_cell_and_its_threads_keeps_its_parent_beside_control(
     kernel: KernelProcess, client: KernelClient, door: DoorMaker

@@ -17,7 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import zmq
 
@@ -175,6 +175,7 @@ class Channel:
         # Re-entrant: a finaliser (``comm.__del__``) may send between any two steps of a send.
         self._lock = threading.RLock()
         self._user = 0  # the thread that is just using the socket
+        self._has_sent = False  # since the last look
         self._behind: deque[Callable[[], None]] = deque()
         self._closed = False
 
@@ -187,7 +188,7 @@ class Channel:
 
         After the channel is closed, and in a forked child, messages are dropped.
         """
-        self._submit(partial(self._put_all, self._serialized(messages)))
+        self._submit(self._put_all, self._serialized(messages))
 
     def offer(self, message: Message) -> bool:
         """Send a message if its client is connected, and tell whether it is; needs ROUTER_MANDATORY."""
@@ -196,6 +197,7 @@ class Channel:
 
         def put() -> None:
             nonlocal is_connected
+            self._has_sent = True
             try:
                 self.socket.put(frames)
             except zmq.ZMQError as error:
@@ -272,42 +274,45 @@ class Channel:
         return bool(zmq.zmq_poll(self._looked_at, 0))  # half the cost of pyzmq's look at the option
 
     @shielded  # an interrupt between two frames, or before the lock is released, would end all sending
-    def _submit(self, work: Callable[[], None]) -> None:
-        """Do what uses the socket, with nobody else in between.
+    def _submit(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Do what may use the socket, with nobody else in between.
 
         Within a use of the socket by this same thread it is put behind: a message must not be cut in two.
         """
+        arrived = False
         with self._lock:
             if self._closed:
                 return
             if self._user:
-                self._behind.append(work)
+                self._behind.append(partial(work, *arguments))
                 return
-            self._use(work)
-            arrived = self._has_arrivals()
+            self._use(work, *arguments)
+            if self._has_sent:
+                self._has_sent = False
+                arrived = self._has_arrivals()
         if arrived:
             self.wake.set()
 
-    def _use(self, work: Callable[[], _T]) -> _T:
+    def _use(self, work: Callable[..., _T], *arguments: Any) -> _T:
         """Call ``work``, which uses the socket, then what was put behind it; the caller holds the lock."""
+        self._user = threading.get_ident()
         try:
-            return self._use_alone(work)
+            return work(*arguments)
         finally:
+            self._user = 0
             if self._behind:
                 self._do_behind()
 
     def _do_behind(self) -> None:
         while self._behind:
-            self._use_alone(self._behind.popleft())
+            work = self._behind.popleft()
+            self._user = threading.get_ident()
+            try:
+                work()
+            finally:
+                self._user = 0
         if self._has_arrivals():
             self.wake.set()
-
-    def _use_alone(self, work: Callable[[], _T]) -> _T:
-        self._user = threading.get_ident()
-        try:
-            return work()
-        finally:
-            self._user = 0
 
     def _serialized(self, messages: Iterable[Message]) -> list[list[Buffer]]:
         if self._message_log.enabled:
@@ -322,6 +327,7 @@ class Channel:
 
     def _put(self, frames: Sequence[Buffer]) -> None:
         """Send frames; the caller holds the lock."""
+        self._has_sent = True
         try:
             self.socket.put(frames)
         except zmq.Again:

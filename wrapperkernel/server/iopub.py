@@ -16,7 +16,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 import zmq
 
@@ -69,9 +68,9 @@ class IOPubChannel(Channel):
     def send(self, *messages: Message) -> None:
         """Publish; stream text may leave a moment later, joined with what follows."""
         if len(messages) == 1 and may_be_joined(messages[0]):
-            self._submit(partial(self._hold, messages[0]))
+            self._submit(self._hold, messages[0])
         else:
-            self._submit(partial(self._put_behind_streams, self._serialized(messages)))
+            self._submit(self._put_behind_streams, self._serialized(messages))
 
     def say_first(self, message: Message) -> None:
         """Keep ``message`` for the first subscriber; once anything else was published it is too late."""
@@ -104,8 +103,10 @@ class IOPubChannel(Channel):
 
     def _hold(self, message: Message) -> None:
         was_empty = not self._streams
-        self._put_all(self._serialized(self._streams.add(message, time.monotonic())))
-        if was_empty and self._streams:
+        at_once = self._streams.add(message, time.monotonic())
+        if at_once:
+            self._put_all(self._serialized(at_once))
+        elif was_empty:
             self.wake.set()  # the owner learns when they are due
 
     def _put_behind_streams(self, serialized: Iterable[Sequence[Buffer]]) -> None:
@@ -123,6 +124,7 @@ class IOPubChannel(Channel):
             super()._put(frames)
             return
         self._forget_gone()
+        self._has_sent = True
         *first, last = frames
         tracked = zmq.Frame(last, track=True, copy=False, copy_threshold=0)
         assert tracked.tracker is not None
