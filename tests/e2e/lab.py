@@ -168,13 +168,16 @@ class Notebook:
 
     def saved(self) -> list[Any]:
         """Save the notebook and return its cells."""
-        before = self.path.stat().st_mtime_ns
+        before = self.path.read_text()
         self.page.keyboard.press("Control+s")
         deadline = time.monotonic() + LIMIT
-        while self.path.stat().st_mtime_ns == before:
+        while True:
+            with contextlib.suppress(nbformat.reader.NotJSONError):  # half of it is written
+                text = self.path.read_text()
+                if text != before:
+                    return list(nbformat.reads(text, 4).cells)
             assert time.monotonic() < deadline, "the notebook is not saved"
             self.page.wait_for_timeout(50)
-        return list(nbformat.read(self.path, 4).cells)
 
     def until_nothing_spins(self) -> None:
         """Wait until the kernel is idle and no cell waits; nothing of the page may have failed."""
