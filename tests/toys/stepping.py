@@ -8,7 +8,6 @@ Runnable: `python tests/toys/stepping.py -f FILE`.
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 from plain import PlainKernel
@@ -36,5 +35,4 @@ class SteppingKernel(PlainKernel):
 
 
 if __name__ == "__main__":
-    sys.setrecursionlimit(5000)
     run(SteppingKernel)
