@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from plain import PlainKernel
-from steps import Step, Steps, named
+from steps import Step, Steps
 
 from wrapperkernel import run
 from wrapperkernel.server.shells import ShellQueue
