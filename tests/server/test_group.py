@@ -15,8 +15,8 @@ signal.signal(signal.SIGINT, lambda *_: sys.exit("interrupted itself"))
 nested = [sys.executable, "-c", '''
 import subprocess, time
 child = subprocess.Popen(["sleep", "600"])
-print("on", flush=True)
 try:
+    print("on", flush=True)
     time.sleep(600)
 except KeyboardInterrupt:
     print(child.wait(), flush=True)
