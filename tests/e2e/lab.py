@@ -172,7 +172,7 @@ class Notebook:
         self.page.keyboard.press("Control+s")
         deadline = time.monotonic() + LIMIT
         while True:
-            with contextlib.suppress(nbformat.reader.NotJSONError):  # half of it is written
+            with contextlib.suppress(ValueError):  # half of it is written
                 text = self.path.read_text()
                 if text != before:
                     return list(nbformat.reads(text, 4).cells)
