@@ -179,11 +179,12 @@ def test_other_processes_are_left_alone() -> None:
 
 def test_the_examples_of_the_page_work(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "testing.md").read_text(encoding="utf-8")
-    for number, source in enumerate(re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)):
+    sources = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert len(sources) == page.count("```python")
+    for number, source in enumerate(sources):
         calls = "".join(f"\n{name}()\n" for name in re.findall(r"^def (test_\w+)\(\)", source, re.MULTILINE))
         (tmp_path / f"example_{number}.py").write_text(source + calls, encoding="utf-8")
         run = subprocess.run(
             [sys.executable, f"example_{number}.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60
         )
         assert (run.returncode, run.stderr) == (0, "")
-    assert number == 1

@@ -43,8 +43,8 @@ def nothing() -> None:
 class Steps:
     """Watches the calling thread run the code of the library, the toys and ``folders``, step by step.
 
-    ``on`` begins; it ends with ``off``, or with an interrupt that is raised. With ``between``, only the
-    steps from the next call of this function to the second next are seen.
+    ``on`` begins; it ends with ``off``, or with the interrupt. With ``between``, only the steps from the
+    next call of this function to the second next are seen.
     """
 
     def __init__(
@@ -122,7 +122,8 @@ class Steps:
             and self._target == self._here(frame)
         ):
             self.shot = Shot(named(self._target), self._interrupts.running, self._note())
-            self._interrupts.fire(frame)  # what it raises ends the watch too
+            self.off()
+            self._interrupts.fire(frame)
 
     def _here(self, frame: FrameType | None) -> Step:
         here = []
