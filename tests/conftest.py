@@ -10,6 +10,7 @@ import gc
 import json
 import os
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -46,6 +47,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "repeat(times): runs once in `make test` and so many times in `make soak`"
     )
+    # Started in the background by a shell, this process ignores SIGINT, and so would every kernel.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[HOME] = Home()
     if config.getoption("--results"):
         config.pluginmanager.register(Results(Path(config.getoption("--results"))), "wrapperkernel-results")

@@ -15,6 +15,7 @@ from traitlets.config import Config
 import wrapperkernel
 from wrapperkernel import Kernel
 from wrapperkernel.kernel.outbox import Nowhere
+from wrapperkernel.kernel.stdin import always
 from wrapperkernel.testing.harness import KernelHarness
 from wrapperkernel.wire import Session
 
@@ -107,7 +108,9 @@ def test_a_kernel_can_be_connected_later() -> None:
 
 
 def test_a_kernel_that_is_connected_to_nobody_cannot_ask() -> None:
-    assert Nowhere().ask(Session().compose("input_request", {"prompt": "", "password": False})) == "\x04"
+    question = Session().compose("input_request", {"prompt": "", "password": False})
+    assert Nowhere().ask(question, always) == "\x04"
+    Nowhere().reconsider()
 
 
 # --- beside a running cell ------------------------------------------------------------------------------

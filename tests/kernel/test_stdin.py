@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -114,7 +114,7 @@ class Unanswered(KernelHarness):
         super().__init__(kind)
 
     @interruptible
-    def ask(self, message: Message) -> str:
+    def ask(self, message: Message, wanted: Callable[[], bool]) -> str:
         self._keep_question(message)
         self.asked.set()
         until = time.monotonic() + LIMIT
@@ -173,7 +173,7 @@ def test_a_hook_may_go_on_after_an_interrupted_question() -> None:
                 self.iopub.stream("never mind")
 
     class Interrupting(KernelHarness):
-        def ask(self, message: Message) -> str:
+        def ask(self, message: Message, wanted: Callable[[], bool]) -> str:
             self._keep_question(message)
             self.interrupt()
             return "too late"

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import zmq
 
-from wrapperkernel.server.channels import Channel, PlainSocket, Wake
+from wrapperkernel.server.channels import Channel, PlainSocket
 from wrapperkernel.server.logs import MessageLog, OncePerKind
+from wrapperkernel.wake import Wake
 from wrapperkernel.wire import Message, Session
 
 LIMIT = 60_000  # ms, for what is due at once

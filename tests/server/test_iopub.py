@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import zmq
 
-from wrapperkernel.server.channels import PlainSocket, Wake
+from wrapperkernel.server.channels import PlainSocket
 from wrapperkernel.server.iopub import IOPubChannel
 from wrapperkernel.server.logs import MessageLog, OncePerKind
 from wrapperkernel.server.streams import LARGEST
+from wrapperkernel.wake import Wake
 from wrapperkernel.wire import Message, Session
 
 LIMIT = 60_000  # ms, for what is due at once

@@ -10,10 +10,11 @@ import pytest
 from wrapperkernel import Kernel
 from wrapperkernel.kernel.dispatch import Entry
 from wrapperkernel.kernel.request import Request
-from wrapperkernel.server.channels import Interest, Wake
+from wrapperkernel.server.channels import Interest
 from wrapperkernel.server.shells import ShellQueue
 from wrapperkernel.testing.client import KernelClient
 from wrapperkernel.testing.process import KernelProcess
+from wrapperkernel.wake import Wake
 from wrapperkernel.wire import Message, Session
 
 Start = Callable[..., KernelProcess]

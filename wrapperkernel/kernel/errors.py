@@ -46,5 +46,9 @@ class StdinNotAllowed(ExecuteError):
         super().__init__("StdinNotAllowed", evalue)
 
 
+class InputWithdrawn(Exception):
+    """Whoever waited for the answer to a question has gone, before the user answered."""
+
+
 class ExecutionAborted(Exception):
     """The request was not run, because an earlier one of the queue failed."""

@@ -5,6 +5,7 @@ The zmq server, the terminal mode and the in-memory harness are three outboxes.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, Protocol
 
 from ..wire import Message
@@ -21,8 +22,14 @@ class Outbox(Protocol):
     def send(self, channel: ChannelName, *messages: Message) -> None:
         """Send ``messages``, in order with the others of their channel. Blocks only briefly."""
 
-    def ask(self, message: Message) -> str:
-        """Send an ``input_request``; wait for its answer and return it; may raise KeyboardInterrupt."""
+    def ask(self, message: Message, wanted: Callable[[], bool]) -> str:
+        """Send an ``input_request``; wait for its answer and return it; may raise KeyboardInterrupt.
+
+        Raises InputWithdrawn when ``wanted``, asked at the start and at each ``reconsider``, says no.
+        """
+
+    def reconsider(self) -> None:
+        """Have the running ``ask`` look again whether its answer is wanted."""
 
 
 class Nowhere:
@@ -34,6 +41,9 @@ class Nowhere:
     def send(self, channel: ChannelName, *messages: Message) -> None:
         """Drop the messages."""
 
-    def ask(self, message: Message) -> str:
+    def ask(self, message: Message, wanted: Callable[[], bool]) -> str:
         """Answer with end of file."""
         return "\x04"
+
+    def reconsider(self) -> None:
+        """Do nothing: nobody waits."""

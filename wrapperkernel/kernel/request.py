@@ -151,7 +151,7 @@ class Link:
             topic = self._topics[msg_type] = (f"kernel.{self.session.id}.{msg_type}".encode(),)
         return topic
 
-    def ask(self, request: Request, prompt: str, password: bool) -> str:
+    def ask(self, request: Request, prompt: str, password: bool, wanted: Callable[[], bool]) -> str:
         """Ask the client of ``request`` for a line; return the answer as it came."""
         message = self.session.compose(
             "input_request",
@@ -159,7 +159,7 @@ class Link:
             parent=request.header,
             identities=request.message.identities,
         )
-        return self.outbox.ask(message)
+        return self.outbox.ask(message, wanted)
 
 
 def _header_of(request: Request | None) -> dict[str, Any] | None:

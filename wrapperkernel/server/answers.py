@@ -9,8 +9,8 @@ import select
 from collections import deque
 
 from ..interrupts import shielded
+from ..wake import Wake
 from ..wire import Message
-from .channels import Wake
 
 # Questions that a late answer may name.
 _REMEMBERED = 1000
@@ -41,6 +41,10 @@ class Answers:
         if self._is_open and message.msg_type == "input_reply":
             self._messages.append(message)
             self._arrived.set()
+
+    def rouse(self) -> None:
+        """End the wait though nothing has arrived; from any thread."""
+        self._arrived.set()
 
     def wait(self, seconds: float | None) -> None:
         """Wait until something arrived, at most ``seconds``; an interrupt may end that anywhere.

@@ -11,7 +11,6 @@ Knows frames, messages and threads; nothing of requests.
 from __future__ import annotations
 
 import contextlib
-import os
 import select
 import threading
 from collections import deque
@@ -22,6 +21,7 @@ from typing import Any, TypeVar
 import zmq
 
 from ..interrupts import shielded
+from ..wake import Wake
 from ..wire import Buffer, Message, Session, WireError
 from .logs import MessageLog, OncePerKind
 
@@ -36,43 +36,6 @@ _MORE = int(zmq.SNDMORE)
 _LAST = 0
 _NOBLOCK = int(zmq.NOBLOCK)
 _READABLE = int(zmq.POLLIN)
-
-
-class Wake:
-    """A descriptor that any thread, or a signal handler, makes readable for the one that waits on it."""
-
-    def __init__(self) -> None:
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        os.set_blocking(self._writer, False)
-
-    def fileno(self) -> int:
-        """Return the descriptor to wait on."""
-        return self._reader
-
-    @property
-    def writer(self) -> int:
-        """The other end, for ``signal.set_wakeup_fd``."""
-        return self._writer
-
-    def set(self, byte: bytes = b"\0") -> None:
-        """Make the descriptor readable. A full pipe is readable already."""
-        try:
-            os.write(self._writer, byte)
-        except BlockingIOError:
-            return
-
-    def clear(self) -> bytes:
-        """Make it unreadable again; return the bytes that were set."""
-        try:
-            return os.read(self._reader, 4096)
-        except BlockingIOError:
-            return b""
-
-    def close(self) -> None:
-        """Close both ends."""
-        os.close(self._reader)
-        os.close(self._writer)
 
 
 class Interest:

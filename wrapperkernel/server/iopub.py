@@ -20,8 +20,9 @@ from collections.abc import Iterable, Sequence
 import zmq
 
 from ..interrupts import shielded
+from ..wake import Wake
 from ..wire import DELIMITER, Buffer, Message, Session
-from .channels import Channel, PlainSocket, Wake
+from .channels import Channel, PlainSocket
 from .connections import Connections
 from .logs import MessageLog, OncePerKind
 from .streams import LARGEST, StreamBuffer, may_be_joined

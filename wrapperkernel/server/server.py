@@ -31,13 +31,14 @@ import zmq
 
 from ..interrupts import Interrupts, shielded
 from ..kernel import comm_package, dispatch, requests
-from ..kernel.errors import ExecuteError, StdinNotAllowed
+from ..kernel.errors import ExecuteError, InputWithdrawn, StdinNotAllowed
 from ..kernel.kernel import Kernel
 from ..kernel.outbox import ChannelName
 from ..kernel.request import Request
+from ..wake import Wake
 from ..wire import Message, Session
 from .answers import Answers
-from .channels import Channel, Interest, PlainSocket, Wake
+from .channels import Channel, Interest, PlainSocket
 from .connection import CHANNELS
 from .endpoints import Endpoints
 from .group import interrupt_group
@@ -289,17 +290,23 @@ class Server:
         """Send messages (see ``Outbox``)."""
         self._channels[channel].send(*messages)
 
-    def ask(self, message: Message) -> str:
+    def ask(self, message: Message, wanted: Callable[[], bool]) -> str:
         """Ask the frontend that sent the running request, and wait for its answer (see ``Outbox``)."""
         self._answers.open(message)
         try:
             self._put_question(message)
             while (answer := self._answers.take(message)) is None:
+                if not wanted():
+                    raise InputWithdrawn
                 self.kernel.link.interrupts.check()  # one that came while the answers were looked at
                 self._answers.wait(None)
         finally:
             self._answers.close()
         return answer
+
+    def reconsider(self) -> None:
+        """Have the open question looked at again (see ``Outbox``)."""
+        self._answers.rouse()
 
     def _put_question(self, message: Message) -> None:
         """Send a question as soon as its client is connected on stdin; StdinNotAllowed if it does not come.

@@ -20,8 +20,9 @@ from ..interrupts import Interrupts
 from ..kernel import dispatch
 from ..kernel.kernel import Kernel
 from ..kernel.request import Request
+from ..wake import Wake
 from ..wire import Message
-from .channels import Channel, Interest, Wake
+from .channels import Channel, Interest
 
 # Seconds that a cell may wait to be written into the history.
 _SAVE_DELAY = 1.0

@@ -6,7 +6,7 @@ For the tests of kernel authors, and for ours. Every message that comes out is c
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..interrupts import Interrupts, shielded
@@ -116,10 +116,13 @@ class KernelHarness:
         """Keep what the kernel sent, after a look whether it can be sent at all."""
         self.sent.extend(self._received(channel, message) for message in messages)
 
-    def ask(self, message: Message) -> str:
+    def ask(self, message: Message, wanted: Callable[[], bool]) -> str:
         """Answer with the next of the answers; without one, as a user who ends the input."""
         self._keep_question(message)
         return next(self._answers, "\x04")
+
+    def reconsider(self) -> None:
+        """Do nothing: each question is answered at once."""
 
     @shielded
     def _keep_question(self, message: Message) -> None:
