@@ -1,0 +1,5 @@
+"""A kernel for bash."""
+
+from .kernel import BashKernel
+
+__all__ = ["BashKernel"]

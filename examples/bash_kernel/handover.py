@@ -1,0 +1,172 @@
+r"""How bash is handed a cell.
+
+One line through its standard input (a FIFO) has it read the cell's file, with the terminal as stdin. The
+code stands in an ``eval`` on the first line of that file: so it sees its own line numbers, ``return`` works,
+aliases and options hold from the next line on, and an unclosed quote or block is an error of the cell alone.
+
+Nothing of ours is in the shell: each command is a ``\builtin``, which no alias or function of the user's
+takes over, and what must be remembered is in files, not in variables. Prompts, and traps that would fire at
+our own commands, are taken away behind each cell and put back before the next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from wrapperkernel.child import Handover
+
+# In these, @D is the folder, @O and @E are the terminals, which are opened by their paths each time: then
+# `exec >file`, or the closing of every descriptor, does not touch the marks. $1 is the cell's nonce.
+_FILES = {
+    # A typed `set +o history` would itself be recorded.
+    "rc": r"set +o history",
+    # What `quiet` has taken away; a file, which `begin` reads.
+    "prompts": "",
+    # $2 is the status of the cell before, which the user's first command may ask for.
+    "begin": r"""
+\builtin . @D/prompts
+>|@D/prompts
+\builtin printf '\e]7770;%s;B;\a' "$1" >|@O
+\builtin printf '\e]7770;%s;B;\a' "$1" >|@E
+\builtin return "$2"
+""",
+    "end": r"""
+\builtin printf '\e]7770;%s;E;%s\a' "$1" "$2" >|@O
+\builtin printf '\e]7770;%s;E;%s\a' "$1" "$2" >|@E
+""",
+    # $2 is the number of the rescue, $3 the status. What an interrupted bash prints as its prompt is told.
+    "rescue": r"""
+\builtin printf %s "${PS1@P}" >|@D/prompt
+\builtin printf '\e]7770;%s;E;!%s\a' "$1" "$3" >|@O
+\builtin printf '\e]7770;%s;E;!%s\a' "$1" "$3" >|@E
+""",
+    # $2 is 0, or the number of the rescue. A "!" says that something of ours may have been printed.
+    "quiet": r"""
+[[ "${PS1-}${PS0-}${PROMPT_COMMAND[*]-}" ]] && {
+[[ "${PS1-}" && "${PS1@a}" != *r* ]] && { \builtin declare -p PS1; PS1=; }
+[[ "${PS0-}" && "${PS0@a}" != *r* ]] && { \builtin declare -p PS0; PS0=; }
+[[ "${PROMPT_COMMAND[*]-}" && "${PROMPT_COMMAND@a}" != *r* ]] && {
+\builtin declare -p PROMPT_COMMAND; \builtin unset PROMPT_COMMAND; }
+} >>@D/prompts
+if [[ -s @D/traps || $- == *[xv]* || "${PS1-}" ]]; then
+\builtin printf '\e]7770;%s;F;%s,!%s\a' "$1" "$2" "$-" >|@O
+\builtin printf '\e]7770;%s;F;%s,!%s\a' "$1" "$2" "$-" >|@E
+else
+\builtin printf '\e]7770;%s;F;%s,%s\a' "$1" "$2" "$-" >|@O
+\builtin printf '\e]7770;%s;F;%s,%s\a' "$1" "$2" "$-" >|@E
+fi
+\builtin set +xv
+""",
+}
+
+# On the line itself: in a file that is read, `trap -p DEBUG` shows nothing.
+_KEEP_TRAPS = r"\builtin trap -p DEBUG ERR RETURN >|@D/traps; \builtin trap - DEBUG ERR RETURN;"
+# Who closes every descriptor closes this one too (`\builtin exec` would undo the redirection again).
+_REOPEN = r"\exec <@D/commands"
+_CELL = (
+    r' \builtin . @D/cell <@O; { \builtin . @D/end @N "$?"; [[ /dev/fd/0 -ef @D/commands ]] || '
+    + _REOPEN
+    + "; "
+    + _KEEP_TRAPS
+    + r" \builtin . @D/quiet @N 0; } 2>/dev/null || \builtin :"
+)
+_RESCUE = (
+    r' { \builtin . @D/rescue @N @A "$?"; [[ -s @D/traps ]] || { '
+    + _KEEP_TRAPS
+    + r" }; \builtin . @D/quiet @N @A; } 2>/dev/null || \builtin :"
+)
+# A function named `builtin` is in the way: posix mode finds special builtins before functions.
+_UNSHADOW = r""" POSIXLY_CORRECT=1
+ \unset -f builtin command unset
+ \unset POSIXLY_CORRECT"""
+# For reading, too: some programs ask there.
+_STDERR = r" \exec 2<>@E"
+
+_STARTUP_FILE = "if [[ -r ~/.bashrc ]]; then . ~/.bashrc; fi"
+
+
+def quoted(text: str) -> str:
+    """Quote a text for bash."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+class BashHandover(Handover):
+    """Hands cells to one bash."""
+
+    _status = "0"
+    _flags = ""
+    _left_something = False
+
+    def argv(self, program: Sequence[str]) -> list[str]:
+        """Return the command line: interactive, but without a line editor."""
+        return [*program, "--noediting", "--rcfile", self.folder.file("rc"), "-i"]
+
+    def start(self, *, personal: bool) -> None:
+        """Write the files that every cell uses, then run the user's .bashrc as a cell."""
+        for name, text in _FILES.items():
+            self.folder.write(name, self._filled(text).lstrip("\n") + "\n")
+        self._cell = self._filled(_CELL)
+        self._begin = rf"\builtin . {self.folder.file('begin')}"
+        self._command(self._filled(_STDERR))
+        self.cell(self.first, _STARTUP_FILE if personal else ":")
+
+    def cell(self, number: int, code: str) -> None:
+        """Write the cell's file, with what the last one left put back, and have bash read it."""
+        traps: list[str] = []
+        if self._left_something:
+            traps = restored_traps(self.folder.read("traps"))
+            self.folder.remove("traps")
+        # With `set -e`, or a trap for errors, the status of the last cell would do something by itself.
+        status = "0" if "e" in self._flags or any(trap.endswith(" ERR") for trap in traps) else self._status
+        begin = f"{self._begin} {self._nonce(number)} {status}"
+        visible = "".join(flag for flag in "xv" if flag in self._flags)
+        if traps or visible:
+            # Inside of the eval, where traps take effect, and on its first line, which must stay the first.
+            if visible:
+                traps.append(rf"\builtin set -{visible}")
+            code = f"{{ {'; '.join([*traps, begin])}; }} 2>/dev/null; {code}"
+            begin = ":"
+        self.folder.write("cell", f"{begin}; \\builtin eval {quoted(code)}\n")
+        self._command(self._cell, number)
+
+    def ended(self, status: str) -> None:
+        """Remember what the next cell sees as ``$?``."""
+        self._status = status
+
+    def ready(self, value: str) -> None:
+        """Remember the options of the shell."""
+        self._left_something = value.startswith("!")
+        self._flags = value
+
+    def rescue(self, number: int, attempt: int) -> None:
+        """Have the marks printed, and what the rest of the line would have done."""
+        if attempt > 1:
+            self._command(_UNSHADOW)
+        self._command(self._filled(_RESCUE), number, attempt)
+
+    def reopen(self) -> bytes:
+        """Return the line that gives bash its FIFO back."""
+        return f" {self._filled(_REOPEN)}\n".encode()
+
+    def noise(self) -> str:
+        """Return the newline and the prompt that an interrupted bash prints."""
+        prompt = self.folder.read("prompt")
+        self.folder.remove("prompt")
+        return "\n" + prompt
+
+    def _command(self, line: str, number: int = 0, attempt: int = 0) -> None:
+        line = line.replace("@N", self._nonce(number)).replace("@A", str(attempt))
+        self.folder.command(line + "\n")
+
+    def _filled(self, text: str) -> str:
+        return text.replace("@D", self.folder.path).replace("@O", self.stdout).replace("@E", self.stderr)
+
+    def _nonce(self, number: int) -> str:
+        return f"{self.child}.{number}"
+
+
+def restored_traps(printed: str) -> list[str]:
+    """Return the commands that set the traps again, each on one line, from what ``trap -p`` printed."""
+    entries = re.split(r"\n(?=trap -- ')", printed.strip("\n"))
+    return ["\\builtin " + entry.replace("\n", "'$'\\n''") for entry in entries if entry]

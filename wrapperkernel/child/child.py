@@ -1,0 +1,306 @@
+"""One life of a child: its terminals, folder and processes, and the running of cells on it.
+
+The main thread runs cells here. It only waits for what the reader tells; the wait alone can be interrupted,
+and an interrupt climbs the ladder until the cell has ended. Nothing here knows a kernel or a message.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..interrupts import interruptible, shielded
+from ..kernel.errors import InputWithdrawn, StdinNotAllowed
+from .folder import Folder
+from .framing import Ended, Ready
+from .guardian import Guardian
+from .handover import Handover
+from .ladder import Ladder, Step
+from .launch import launch
+from .processes import end_session, signal_all, started_since
+from .reader import Asked, Died, Lost, Reader
+from .readers import Question, waits
+from .terminal import Terminal
+
+# Seconds that the end of a child's session may take, of those that a shutdown has.
+_END_LIMIT = 0.3
+# Seconds for which an answer may stay unread before the terminal's echo is put back.
+_ANSWER_LIMIT = 0.05
+_GLANCE = 0.001
+# Seconds after which the reader is told to look after the child: at each cell it would cost too much.
+_QUIET = 0.05
+# How often a program that wants input from nobody is told that there is none, before it is interrupted.
+_REFUSALS = 3
+
+Ask = Callable[[str, bool, Callable[[], bool]], str]
+"""Asks the user: prompt, whether the answer is hidden, whether it is still wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a cell ended: with a ``status``, or without one because the child has gone (``end`` says how)."""
+
+    status: str | None
+    interrupted: bool = False
+    end: Died | Lost | None = None
+    refused: bool = False
+    """Somebody wanted input, and could not have it."""
+
+
+class ChildProcess:
+    """A running child. ``start``, ``run`` and ``end`` are called by one thread.
+
+    ``publish`` is called, in the reader's thread, with a cell's number, ``stdout`` or ``stderr``, and text;
+    ``reconsider`` when a question that was asked is no longer wanted; ``check`` raises an interrupt that
+    was remembered. ``cells`` is the number of the last cell so far; numbers go on in the next child.
+    """
+
+    def __init__(
+        self,
+        handover: type[Handover],
+        program: Sequence[str],
+        *,
+        cells: int,
+        directory: str | None,
+        environment: Mapping[str, str],
+        rows: int,
+        columns: int,
+        publish: Callable[[int, str, str], None],
+        reconsider: Callable[[], None],
+        check: Callable[[], None],
+        log: logging.Logger,
+    ) -> None:
+        self.cells = cells
+        self._nonce = secrets.token_hex(8)
+        self._program = program
+        self._directory = directory
+        self._environment = environment
+        self._check = check
+        self._log = log
+        self._terminals = (Terminal(rows, columns), Terminal(rows, columns))
+        self._folder = Folder()
+        self._handover = handover(
+            self._folder, self._nonce, cells, [terminal.path for terminal in self._terminals]
+        )
+        self._publish = publish
+        self._reconsider = reconsider
+        self.has_started = False
+        """Whether it was ever ready for a cell."""
+        self._is_ready = False
+        self._began = 0.0
+        self._poll = select.poll()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guardian: Guardian | None = None
+        self._reader: Reader | None = None
+
+    @property
+    def pid(self) -> int:
+        """The child's process and session id; 0 before it is started."""
+        return self._process.pid if self._process is not None else 0
+
+    @shielded
+    def start(self, *, personal: bool) -> None:
+        """Start the program and hand it what makes it ready, without waiting; OSError if that fails."""
+        self._process = launch(
+            self._handover.argv(self._program),
+            terminal=self._terminals[0].path,
+            commands=self._folder.fifo,
+            cwd=self._directory,
+            env=self._environment,
+        )
+        self._guardian = Guardian.start(self.pid, self._folder.path)
+        self._reader = Reader(
+            self._nonce,
+            self.pid,
+            self._terminals,
+            self._folder,
+            self._handover,
+            self._publish,
+            self._reconsider,
+            self._log,
+        )
+        self._poll.register(self._reader.inbox.wake, select.POLLIN)
+        self._reader.start(self.cells)
+        self._handover.start(personal=personal)
+
+    @shielded
+    def run(self, code: str, ask: Ask) -> Outcome:
+        """Run a cell to its end, whatever that is. OSError if the code could not be handed over.
+
+        An interrupt is in the outcome, not raised.
+        """
+        assert self._reader is not None
+        if not self._is_ready:
+            outcome = self._follow(Ready, _refuse)
+            if outcome.end is not None or outcome.interrupted:
+                return outcome
+        self.cells += 1
+        self._began = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._reader.expect(self.cells)
+        self._handover.cell(self.cells, code)
+        self._is_ready = False
+        return self._follow(Ended, ask)
+
+    @shielded
+    def end(self) -> None:
+        """End the child and all of its session; leave nothing behind. May be called twice, by any thread."""
+        if self._process is not None:
+            end_session(self.pid, _END_LIMIT)
+        if self._reader is not None:
+            self._reader.stop()
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_LIMIT)
+        if self._guardian is not None:
+            self._guardian.dismiss()
+        for terminal in self._terminals:
+            terminal.close()
+        self._folder.close()
+
+    # -- following a cell -----------------------------------------------------------------------------
+
+    def _follow(self, last: type[Ended | Ready], ask: Ask) -> Outcome:
+        """Do what the reader's news ask for, until ``last``, or the end of the child."""
+        assert self._reader is not None
+        ladder: Ladder | None = None
+        refusals = 0
+        while True:
+            news = self._reader.inbox.take()
+            try:
+                if news is None:
+                    self._wait(ladder.due if ladder is not None else float("inf"))
+                elif isinstance(news, Asked):
+                    self._answer(news, ask)
+            except KeyboardInterrupt:
+                ladder = self._climb(ladder)
+            except StdinNotAllowed:
+                refusals += 1
+                if refusals == _REFUSALS:
+                    ladder = self._climb(ladder)
+            if isinstance(news, Died | Lost):
+                return Outcome(None, ladder is not None, news, refusals > 0)
+            if isinstance(news, Ready):
+                self._is_ready = self.has_started = True
+                self._handover.ready(news.value)
+            if isinstance(news, Ended):
+                self._handover.ended(news.status)
+                for terminal in self._terminals:
+                    terminal.restore()
+            if isinstance(news, last):
+                status = news.status if isinstance(news, Ended) else ""
+                is_interrupted = ladder is not None and refusals < _REFUSALS
+                return Outcome(status, is_interrupted, None, refusals > 0)
+            if ladder is not None and not self._interrupt(ladder):
+                return Outcome(None, True, Lost("it did not end when interrupted"), refusals > 0)
+
+    @interruptible
+    def _wait(self, until: float) -> None:
+        """Wait for news. It carries no data: an interrupt may end it anywhere."""
+        assert self._reader is not None
+        self._check()
+        rest = until - time.monotonic()
+        if not self._poll.poll(max(0.0, min(rest, _QUIET) * 1000 + 0.5)) and rest > _QUIET:
+            self._reader.attend()
+            self._poll.poll(None if rest == float("inf") else (rest - _QUIET) * 1000)
+
+    # -- interrupting ---------------------------------------------------------------------------------
+
+    def _climb(self, ladder: Ladder | None) -> Ladder:
+        """The user interrupts: begin the ladder, or hurry."""
+        now = time.monotonic()
+        if ladder is None:
+            return Ladder(now)
+        ladder.hurry(now)
+        return ladder
+
+    def _interrupt(self, ladder: Ladder) -> bool:
+        """Take the step that is due, if one is; tell whether the child may still be driven."""
+        assert self._reader is not None
+        match ladder.step(time.monotonic()):
+            case Step.INTERRUPT:
+                self._reader.break_off()
+                self._interrupt_foreground()
+                if ladder.steps == 1:
+                    self._reader.rescue()
+            case Step.TERMINATE:
+                signal_all(started_since(self.pid, self._began), signal.SIGTERM)
+            case Step.KILL:
+                signal_all(started_since(self.pid, self._began), signal.SIGKILL)
+            case Step.REPLACE:
+                return False
+        return True
+
+    def _interrupt_foreground(self) -> None:
+        """Send SIGINT to who has the terminal, as its interrupt character would, but without its echo."""
+        group = self._terminals[0].foreground
+        if not group:
+            return
+        try:
+            os.killpg(group, signal.SIGINT)
+        except PermissionError:  # of another user, whom the terminal reaches
+            self._terminals[0].write(self._terminals[0].interrupt_character())
+        except ProcessLookupError:
+            return  # just gone; the next step comes soon
+
+    # -- input ----------------------------------------------------------------------------------------
+
+    def _answer(self, asked: Asked, ask: Ask) -> None:
+        """Ask the user what somebody below the child asks for, and type the answer."""
+        assert self._reader is not None
+        try:
+            text = self._ask(asked, ask)
+            self._type(asked, _typed(text, asked.kind))
+        except InputWithdrawn:
+            return
+        except EOFError:
+            self._type(asked, asked.terminal.end_of_file())
+        except StdinNotAllowed:
+            self._publish(self.cells, "stdout", asked.prompt)
+            self._type(asked, asked.terminal.end_of_file())
+            raise
+        finally:
+            self._reader.answered()
+
+    @interruptible
+    def _ask(self, asked: Asked, ask: Ask) -> str:
+        return ask(asked.prompt, asked.kind is Question.PASSWORD, lambda: asked.wanted)
+
+    def _type(self, asked: Asked, data: bytes) -> None:
+        """Type an answer. Frontends show it themselves, so the terminal must not until it has been read."""
+        asked.terminal.hide_echo()
+        asked.terminal.write(data)
+        until = time.monotonic() + _ANSWER_LIMIT
+        while time.monotonic() < until and asked.wait in self._waits():
+            time.sleep(_GLANCE)
+        asked.terminal.show_echo()
+
+    def _waits(self) -> Sequence[object]:
+        paths = [terminal.path for terminal in self._terminals]
+        return waits(self._terminals[0].foreground, self.pid, paths)
+
+
+def _typed(text: str, kind: Question) -> bytes:
+    """Return the keys that give ``text`` to a reader."""
+    data = text.encode("utf-8", "surrogateescape")
+    if kind is Question.KEY:
+        return data or b"\n"
+    if kind is Question.EDITOR:
+        return data + b"\r"
+    # A control character is a key of the terminal's own line editing, unless ^V stands before it.
+    return (
+        b"".join(b"\x16" + bytes([byte]) if byte < 32 and byte != 9 else bytes([byte]) for byte in data)
+        + b"\n"
+    )
+
+
+def _refuse(prompt: str, hidden: bool, wanted: Callable[[], bool]) -> str:
+    """Answer to whoever asks while the child starts."""
+    raise StdinNotAllowed

@@ -1,0 +1,73 @@
+"""The private folder by which a child is handed its code: mode 0700, removed at the end.
+
+In memory where the system has a place for that: for each cell a few small files are written and read.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+_IN_MEMORY = "/dev/shm"
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+
+
+class Folder:
+    """A folder of files and a FIFO of commands, which the child reads as its standard input."""
+
+    def __init__(self) -> None:
+        self.path = _make()
+        self.fifo = self.file("commands")
+        os.mkfifo(self.fifo, 0o600)
+        # For reading too: so that opening never blocks, and the child never finds the end of it.
+        self._commands = os.open(self.fifo, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def file(self, name: str) -> str:
+        """Return the path of a file here."""
+        return f"{self.path}/{name}"
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file; OSError on a full or read-only disk."""
+        data = text.encode("utf-8", "surrogateescape")
+        descriptor = os.open(self.file(name), _WRITE, 0o600)
+        try:
+            while data:
+                data = data[os.write(descriptor, data) :]
+        finally:
+            os.close(descriptor)
+
+    def read(self, name: str) -> str:
+        """Return the text of a file, empty if there is none."""
+        try:
+            with open(self.file(name), encoding="utf-8", errors="surrogateescape", newline="") as file:
+                return file.read()
+        except OSError:
+            return ""
+
+    def remove(self, *names: str) -> None:
+        """Remove files, as far as they are there."""
+        for name in names:
+            try:
+                os.unlink(self.file(name))
+            except FileNotFoundError:
+                continue
+
+    def command(self, line: str) -> None:
+        """Have the child run a line. A pipe takes 4 KB at once, and lines are far shorter."""
+        os.write(self._commands, line.encode("utf-8", "surrogateescape"))
+
+    def close(self) -> None:
+        """Remove the folder; the child finds the end of its commands."""
+        os.close(self._commands)
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _make() -> str:
+    """Make the folder in memory, or else where temporary files are."""
+    if os.path.isdir(_IN_MEMORY):
+        try:
+            return tempfile.mkdtemp(prefix="wk-", dir=_IN_MEMORY)
+        except OSError:  # read-only, full, or not ours
+            return tempfile.mkdtemp(prefix="wk-")
+    return tempfile.mkdtemp(prefix="wk-")

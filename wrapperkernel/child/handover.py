@@ -1,0 +1,58 @@
+"""How a child is given its cells: the part of driving it that each language writes for itself.
+
+The child reads lines of commands from a FIFO; each line makes it read a file of the private folder. What the
+line makes it print are the marks of ``framing``: ``B`` and ``E`` around the cell, ``F`` when it is ready for
+the next, each on both terminals, which are opened by their path each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .folder import Folder
+
+
+class Handover:
+    """Hands cells to one child. A language overrides all but ``__init__``.
+
+    ``child`` is the first part of every mark's nonce, the number of the cell the second.
+    """
+
+    def __init__(self, folder: Folder, child: str, first: int, terminals: Sequence[str]) -> None:
+        self.folder = folder
+        self.child = child
+        self.first = first
+        self.stdout, self.stderr = terminals
+
+    def argv(self, program: Sequence[str]) -> list[str]:
+        """Return the command line of the child, which reads its commands from stdin."""
+        raise NotImplementedError
+
+    def start(self, *, personal: bool) -> None:
+        """Command what makes it ready, as cell ``first``; ``personal``: with the user's start-up file."""
+        raise NotImplementedError
+
+    def cell(self, number: int, code: str) -> None:
+        """Command cell ``number``; OSError if there is no room for it."""
+        raise NotImplementedError
+
+    def ended(self, status: str) -> None:
+        """Take note of a cell's status."""
+
+    def ready(self, value: str) -> None:
+        """Take note of what the child told when it became ready."""
+
+    def rescue(self, number: int, attempt: int) -> None:
+        """Command the marks of a cell that was broken off: ``E`` (``!STATUS``) and ``F`` (``ATTEMPT,…``).
+
+        A later attempt tries harder; the child is replaced when the last one has not helped.
+        """
+        raise NotImplementedError
+
+    def reopen(self) -> bytes:
+        """Return what is typed on the terminal to a child that has lost its FIFO and reads commands there."""
+        raise NotImplementedError
+
+    def noise(self) -> str:
+        """Return what the child has printed on stderr because a cell was broken off."""
+        return ""

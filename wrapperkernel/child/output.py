@@ -1,0 +1,87 @@
+"""What a child printed, on its way to the frontend: the unfinished last line waits for a moment.
+
+A prompt is the unfinished line that was printed last when somebody begins to read. It goes into the input
+request and not also into a stream; so such a line is held back shortly. No I/O, no clock: the time is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+PATIENCE = 0.05
+"""Seconds for which an unfinished line is held back."""
+_BROKEN_PATIENCE = 0.3
+# Characters that a prompt may have; longer unfinished lines are output.
+_LONGEST = 4096
+
+Publish = Callable[[int, str, str], None]
+"""Called with the number of a cell, the stream's name and text."""
+
+
+class Output:
+    """Passes text on in the order in which it came, whole lines at once."""
+
+    def __init__(self, publish: Publish) -> None:
+        self._publish = publish
+        self._cell = 0
+        self._name = "stdout"
+        self._held = ""
+        self._since = 0.0
+        self._broken: float | None = None
+        self.unfinished = False
+        """Whether the line that was printed last has no end yet, gone out or not."""
+
+    @property
+    def due(self) -> float:
+        """The moment when what is held goes out; infinity when nothing is held."""
+        if not self._held:
+            return float("inf")
+        return self._since + (PATIENCE if self._broken is None else _BROKEN_PATIENCE)
+
+    def add(self, cell: int, name: str, text: str, now: float) -> None:
+        """Take text of a stream that belongs to a cell."""
+        self.unfinished = not text.endswith("\n")
+        if (cell, name) != (self._cell, self._name):
+            self.flush()
+            self._cell, self._name = cell, name
+        if not self._held:
+            self._since = now
+        whole, newline, rest = (self._held + text).rpartition("\n")
+        if self._broken is not None and name == "stderr":
+            self._held += text
+            return
+        if len(rest) > _LONGEST:
+            whole, newline, rest = whole + newline + rest, "", ""
+        if whole or newline:
+            self._since = now
+            self._publish(cell, name, whole + newline)
+        self._held = rest
+
+    def flush_due(self, now: float) -> None:
+        """Pass on what has been held for long enough."""
+        if now >= self.due:
+            self._broken = None
+            self.flush()
+
+    def flush(self) -> None:
+        """Pass on what is held."""
+        held, self._held = self._held, ""
+        if held:
+            self._publish(self._cell, self._name, held)
+
+    def take_prompt(self) -> str:
+        """Return the unfinished line instead of passing it on."""
+        prompt, self._held = self._held, ""
+        return prompt
+
+    def break_off(self, now: float) -> None:
+        """The cell is being interrupted: what the child says to that on stderr may be noise, so hold it."""
+        self.flush()
+        self._broken = now
+
+    def end(self, noise: str) -> None:
+        """The cell has ended: pass on all of it, but for the noise at the end if it was broken off."""
+        if self._broken is not None and self._name == "stderr" and noise:
+            self._held = self._held.removesuffix(noise)
+        self._broken = None
+        self.flush()

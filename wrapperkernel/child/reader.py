@@ -1,0 +1,376 @@
+"""The thread that reads a child always, also between cells, and looks after it while a cell runs.
+
+It publishes what the child prints, and tells the main thread what happened, by an inbox: the cell has ended,
+the child is ready, somebody asks for input, the child has died. It decides nothing about cells.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..wake import Wake
+from . import readers
+from .folder import Folder
+from .framing import Ended, Framing, Place, Ready, Text
+from .handover import Handover
+from .output import Output
+from .processes import end_session
+from .readers import Question, Wait
+from .terminal import Terminal
+
+NAMES = ("stdout", "stderr")
+# Seconds without output before the first look at who waits for what, and between the looks after it.
+_FIRST_LOOK = 0.05
+_LOOKS = (0.02, 0.04, 0.08, 0.16, 0.25)
+# Seconds in which a child that has ended may still have output on its way.
+_LAST_WORDS = 0.02
+# Seconds that the end of a dead child's session may take.
+_END_LIMIT = 0.3
+# How often a child that is idle without having said so is asked again before it is replaced.
+_RESCUES = 3
+# Seconds for which the end of the thread is waited for.
+_STOP_LIMIT = 0.3
+# Seconds for which an interrupt waits for output that is just being published.
+_PUBLISHING = 0.2
+
+
+class Asked:
+    """A question that somebody below the child waits with; ``wanted`` until it has gone."""
+
+    def __init__(self, wait: Wait, kind: Question, terminal: Terminal, prompt: str) -> None:
+        self.wait = wait
+        self.kind = kind
+        self.terminal = terminal
+        self.prompt = prompt
+        self.wanted = True
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """The child has ended; ``status`` is an exit status, or a negative signal."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The child lives but cannot be driven any more."""
+
+    reason: str
+
+
+News = Ended | Ready | Died | Lost | Asked
+
+
+class Inbox:
+    """What the reader tells the main thread."""
+
+    def __init__(self) -> None:
+        self.wake = Wake()
+        self._news: deque[News] = deque()
+
+    def put(self, news: News) -> None:
+        """Tell; only the reader calls."""
+        self._news.append(news)
+        self.wake.set()
+
+    def take(self) -> News | None:
+        """Return the next piece of news, if there is one."""
+        if not self._news:
+            self.wake.clear()
+        return self._news.popleft() if self._news else None
+
+
+class Reader:
+    """Reads the terminals of one child from ``start`` to ``stop`` or its death.
+
+    ``publish`` is called with a cell's number, a stream's name and text; ``reconsider`` when a question is no
+    longer wanted.
+    """
+
+    def __init__(
+        self,
+        child: str,
+        pid: int,
+        terminals: tuple[Terminal, Terminal],
+        folder: Folder,
+        handover: Handover,
+        publish: Callable[[int, str, str], None],
+        reconsider: Callable[[], None],
+        log: logging.Logger,
+    ) -> None:
+        self.inbox = Inbox()
+        self._pid = pid
+        self._terminals = terminals
+        self._framings = (Framing(child), Framing(child))
+        self._folder = folder
+        self._handover = handover
+        self._reconsider = reconsider
+        self._log = log
+        self._output = Output(publish)
+        self._paths = [terminal.path for terminal in terminals]
+        self._wake = Wake()
+        self._lock = threading.Lock()  # of the framings, the output and the fields below
+        self._stopped = False
+        self._runs = False  # a cell has been handed over, and the child is not ready again
+        self._ended = 0  # terminals that have told the end, and that it is ready
+        self._ready = 0
+        self._rescues = 0
+        self._idle_looks = 0
+        self._look_at = float("inf")
+        self._looks = 0
+        self._image: object = None
+        self._asked: Asked | None = None
+        self._pidfd = os.pidfd_open(pid)
+        self._thread = threading.Thread(target=self._run, name="child", daemon=True)
+
+    def start(self, cell: int) -> None:
+        """Start reading; ``cell`` is the child's own starting."""
+        self.expect(cell)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, and give up what it has."""
+        if self._stopped:
+            return
+        self._stopped = True
+        self._wake.set()
+        self._thread.join(_STOP_LIMIT)
+        if not self._thread.is_alive():  # else it waits for a client, and will end when that is over
+            os.close(self._pidfd)
+            self._wake.close()
+
+    def expect(self, cell: int) -> None:
+        """Follow cell ``cell``, which is about to be handed over."""
+        with self._lock:
+            for framing in self._framings:
+                framing.expect(cell)
+            self._runs = True
+            self._ended = self._ready = self._rescues = self._idle_looks = 0
+            self._look_soon(time.monotonic())
+
+    def attend(self) -> None:
+        """Look after the child, though nothing has come; ``expect`` alone does not wake the thread."""
+        self._wake.set()
+
+    def break_off(self) -> None:
+        """An interrupt is about to be sent: what the child says to that on stderr is noise."""
+        if self._lock.acquire(timeout=_PUBLISHING):  # else it waits for a client, for whom noise is little
+            try:
+                self._output.break_off(time.monotonic())
+            finally:
+                self._lock.release()
+
+    def rescue(self) -> None:
+        """Ask the child for its marks again; from any thread."""
+        with self._lock:
+            self._ask_again()
+
+    def answered(self) -> None:
+        """The question that was open has been answered, or will not be."""
+        with self._lock:
+            self._asked = None
+            self._look_soon(time.monotonic())
+        self._wake.set()
+
+    # -- the thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        poll = select.poll()
+        for source in (*self._terminals, self._wake, self._pidfd):
+            poll.register(source, select.POLLIN)
+        by_descriptor = {terminal.fileno(): index for index, terminal in enumerate(self._terminals)}
+        try:
+            while not self._stopped:
+                ready = [descriptor for descriptor, _ in poll.poll(self._timeout())]
+                if self._wake.fileno() in ready:
+                    self._wake.clear()
+                for descriptor in sorted(ready):
+                    if descriptor in by_descriptor:
+                        self._read(by_descriptor[descriptor])
+                if self._pidfd in ready:
+                    self._bury(poll)
+                    return
+                self._attend(time.monotonic())
+        except Exception as error:
+            self._log.exception("the reader of the child failed")
+            self.inbox.put(Lost(f"its reader failed: {error}"))
+
+    def _timeout(self) -> float | None:
+        """Return the milliseconds until something is due; None while the child is idle."""
+        due = min(self._output.due, self._look_at)
+        return None if due == float("inf") else max(0.0, (due - time.monotonic()) * 1000 + 0.5)
+
+    def _read(self, index: int) -> bool:
+        """Take what a terminal has; tell whether there was something."""
+        data = self._terminals[index].read()
+        if not data:
+            return False
+        with self._lock:
+            self._take(index, data)
+        return True
+
+    def _read_all(self) -> bool:
+        found = [self._read(index) for index in (0, 1)]
+        return any(found)
+
+    def _take(self, index: int, data: bytes | None) -> None:
+        """Follow what the bytes say; without any, what has been held back."""
+        framing = self._framings[index]
+        now = time.monotonic()
+        if self._runs:
+            self._look_soon(now)
+        for event in framing.feed(data) if data is not None else framing.flush():
+            match event:
+                case Text():
+                    self._output.add(event.cell, NAMES[index], event.text, now)
+                case Ended():
+                    self._ended += 1
+                    if self._ended == len(self._terminals):
+                        self._output.end(self._handover.noise() if event.broken else "")
+                        self.inbox.put(event)
+                case Ready():
+                    self._ready += 1
+                    if self._ready == len(self._terminals):
+                        self._runs = False
+                        self._look_at = float("inf")
+                        if self._image is None:
+                            self._image = readers.image(self._pid)
+                        self.inbox.put(event)
+
+    def _attend(self, now: float) -> None:
+        """Pass on what was held for long enough; look after the child when that is due."""
+        with self._lock:
+            if now >= self._look_at:
+                self._look(now)
+            if now >= self._output.due:
+                for index, framing in enumerate(self._framings):
+                    if framing.holds and self._output.due <= now:
+                        self._take(index, None)
+                self._output.flush_due(now)
+
+    def _bury(self, poll: select.poll) -> None:
+        """The child has ended: end what it left, publish the last words, and tell."""
+        end_session(self._pid, _END_LIMIT)
+        while poll.poll(_LAST_WORDS * 1000) and self._read_all():
+            continue
+        with self._lock:
+            for index in (0, 1):
+                self._take(index, None)
+            self._output.end("")
+            self._withdraw()
+        self.inbox.put(Died(_status(self._pid)))
+
+    # -- looking after the child ----------------------------------------------------------------------
+
+    def _look_soon(self, now: float) -> None:
+        self._looks = 0
+        self._look_at = now + _FIRST_LOOK
+
+    def _look(self, now: float) -> None:
+        """Find out why nothing comes: who reads, who is stopped, what was lost. The caller holds the lock."""
+        self._look_at = now + _LOOKS[min(self._looks, len(_LOOKS) - 1)]
+        self._looks += 1
+        if readers.state(self._pid) == "T":
+            os.kill(self._pid, signal.SIGCONT)
+            return
+        place = readers.blocked_on(self._pid)
+        if place == self._folder.fifo:
+            self._is_idle()
+            return
+        if place in self._paths and self._framings[0].place is not Place.INSIDE:
+            self._reopen()
+            return
+        if self._asked is not None and self._asked.wait in self._waits():
+            return
+        self._withdraw()
+        self._find_question(now)
+
+    def _is_idle(self) -> None:
+        """The child waits for a command though its cell has no end: the marks were lost, or are under way."""
+        self._idle_looks += 1
+        if self._idle_looks > 1:  # the first time it may be just about to read its line
+            self._idle_looks = 0
+            self._ask_again()
+
+    def _ask_again(self) -> None:
+        self._rescues += 1
+        if self._rescues > _RESCUES:
+            self.inbox.put(Lost("it no longer says when a cell has ended"))
+            self._look_at = float("inf")
+            return
+        for framing in self._framings:
+            framing.expect_rescue(self._rescues)
+        self._ready = 0
+        self._handover.rescue(self._framings[0].cell, self._rescues)
+
+    def _reopen(self) -> None:
+        """Give the child its FIFO back: it has closed every descriptor, and reads the terminal."""
+        self._idle_looks += 1
+        if self._idle_looks > 1:
+            self._idle_looks = 0
+            self._terminals[0].hide_echo()
+            self._terminals[0].write(self._handover.reopen())
+
+    def _waits(self) -> list[Wait]:
+        return readers.waits(self._terminals[0].foreground, self._pid, self._paths)
+
+    def _find_question(self, now: float) -> None:
+        """Tell the main thread if somebody waits for input."""
+        found = self._question()
+        if found is None:
+            return
+        for index in (0, 1):  # a prompt may have been on its way
+            if data := self._terminals[index].read():
+                self._take(index, data)
+        again = self._question()
+        if again is None or again[0] != found[0]:
+            return
+        wait, kind, terminal = again
+        if wait.pid == self._pid and self._is_replaced():
+            self.inbox.put(Lost("another program has taken its place"))
+            self._look_at = float("inf")
+            return
+        self._asked = Asked(wait, kind, terminal, self._output.take_prompt())
+        self.inbox.put(self._asked)
+
+    def _question(self) -> tuple[Wait, Question, Terminal] | None:
+        for wait in self._waits():
+            for terminal in self._terminals:
+                if terminal.path in wait.terminals and not terminal.unread:
+                    terminal.show_echo()  # of an answer that has been read by now
+                    kind = readers.classify(
+                        wait,
+                        canonical=terminal.canonical,
+                        echo=terminal.echo,
+                        alternate_screen=False,
+                        unfinished=self._output.unfinished,
+                    )
+                    if kind is not Question.NONE:
+                        return wait, kind, terminal
+        return None
+
+    def _is_replaced(self) -> bool:
+        return self._image is not None and readers.image(self._pid) != self._image
+
+    def _withdraw(self) -> None:
+        asked, self._asked = self._asked, None
+        if asked is not None:
+            asked.wanted = False
+            self._reconsider()
+
+
+def _status(pid: int) -> int:
+    """Return how a child ended: its exit status, or a negative signal."""
+    info = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    if info is None:
+        return 0
+    return info.si_status if info.si_code == os.CLD_EXITED else -info.si_status

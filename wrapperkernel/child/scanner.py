@@ -1,0 +1,120 @@
+"""The bytes of one terminal, in any chunks, become text and marks.
+
+A mark is what a child prints to say where it is, and nobody else sees: ``ESC ] 7770 ; NONCE ; KIND ; VALUE
+BEL``. The nonce begins with the child's own (so that no text of a user is taken for a mark) and ends with the
+cell's number. It knows no cell and does no I/O.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_BEGIN = b"\x1b]7770;"
+_REST = re.compile(rb"([0-9a-f]+)\.([0-9]+);([A-Z]);([^\x07\x1b\n]{0,255})\x07")
+# What can still become a mark when more comes.
+_UNFINISHED_REST = re.compile(rb"[0-9a-f]{0,32}(\.[0-9]{0,20}(;([A-Z](;[^\x07\x1b\n]{0,255})?)?)?)?\Z")
+# A mark whose printing was interrupted: as much of it as came. What follows is something else.
+_CUT_REST = re.compile(rb"[0-9a-f]+(\.[0-9]*(;([A-Z](;[0-9A-Za-z,!]{0,40})?)?)?)?")
+# The beginning of an escape sequence, which a frontend must not get in two pieces.
+_UNFINISHED_ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*|[\]P_^][^\x07\x1b]*\x1b?|[ -/]*)?\Z")
+# Characters of the longest escape sequence that is kept together.
+_LONGEST_ESCAPE = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a child says about itself: the ``cell`` that it means, a ``kind`` (a capital letter), a value."""
+
+    cell: int
+    kind: str
+    value: str = ""
+
+    def printed(self, child: str) -> bytes:
+        """Return the mark as the child with the nonce ``child`` prints it."""
+        return b"%s%s.%d;%s;%s\x07" % (
+            _BEGIN,
+            child.encode(),
+            self.cell,
+            self.kind.encode(),
+            self.value.encode(),
+        )
+
+
+class Scanner:
+    """Tells text from the marks of one child; feed it what its terminal brings.
+
+    Text is decoded as UTF-8 (``errors="replace"``). Half a code point, half a mark and half an escape
+    sequence are held back until the rest comes; ``flush`` gives up waiting.
+    """
+
+    def __init__(self, child: str) -> None:
+        self._child = child.encode()
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._bytes = b""  # perhaps the beginning of a mark
+        self._text = ""  # the beginning of an escape sequence
+
+    @property
+    def holds(self) -> bool:
+        """Whether something is held back."""
+        return bool(self._bytes or self._text)
+
+    def feed(self, data: bytes) -> Iterator[str | Mark]:
+        """Yield the text and the marks that are complete by now, in order; no empty text."""
+        if self._bytes:
+            data = self._bytes + data
+            self._bytes = b""
+        begin = 0
+        while (at := data.find(_BEGIN, begin)) >= 0:
+            rest = at + len(_BEGIN)
+            match = _REST.match(data, rest)
+            if match is not None and match[1] == self._child:
+                if text := _uncut(self._decoded(data[begin:at], ends=True)):
+                    yield text
+                yield Mark(int(match[2]), match[3].decode(), match[4].decode("utf-8", "replace"))
+                begin = match.end()
+                continue
+            if _UNFINISHED_REST.match(data, rest):
+                break
+            cut = _CUT_REST.match(data, rest)
+            is_ours = cut is not None and self._child.startswith(cut[0].partition(b".")[0])
+            if text := self._decoded(data[begin : at if is_ours else rest]):
+                yield text
+            begin = cut.end() if is_ours and cut is not None else rest
+        if at < 0:
+            at = len(data) - _overlap(data, begin)
+        self._bytes = data[at:]
+        if text := self._decoded(data[begin:at]):
+            yield text
+
+    def flush(self) -> str:
+        """Return what is held back, and hold it no longer."""
+        held, self._bytes = self._bytes, b""
+        return self._decoded(held, ends=True)
+
+    def _decoded(self, data: bytes, *, ends: bool = False) -> str:
+        text = self._text + self._decoder.decode(data, final=ends)
+        self._text = ""
+        if not ends:
+            at = text.rfind("\x1b", max(0, len(text) - _LONGEST_ESCAPE))
+            if at >= 0 and _UNFINISHED_ESCAPE.match(text, at):
+                self._text = text[at:]
+                return text[:at]
+        return text
+
+
+def _uncut(text: str) -> str:
+    """Drop the first characters of a mark that was cut, and at once followed by a whole one."""
+    data = text[-len(_BEGIN) :].encode()
+    size = _overlap(data, 0)
+    return text[: len(text) - size] if size > 1 else text
+
+
+def _overlap(data: bytes, begin: int) -> int:
+    """Return how many bytes at the end of ``data`` are the beginning of a mark's first bytes."""
+    for size in range(min(len(_BEGIN), len(data) - begin), 0, -1):
+        if data.endswith(_BEGIN[:size]):
+            return size
+    return 0
