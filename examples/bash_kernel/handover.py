@@ -21,15 +21,11 @@ from wrapperkernel.child import Handover
 _FILES = {
     # A typed `set +o history` would itself be recorded.
     "rc": r"set +o history",
-    # What `quiet` has taken away; a file, which `begin` reads.
+    # What `quiet` has taken away, and each cell puts back.
     "prompts": "",
-    # $2 is the status of the cell before, which the user's first command may ask for.
-    "begin": r"""
-\builtin . @D/prompts
->|@D/prompts
-\builtin printf '\e]7770;%s;B;\a' "$1" >|@O
-\builtin printf '\e]7770;%s;B;\a' "$1" >|@E
-\builtin return "$2"
+    # The status of the cell before, which the user's first command may ask for.
+    "status": r"""
+\builtin return "$1"
 """,
     "end": r"""
 \builtin printf '\e]7770;%s;E;%s\a' "$1" "$2" >|@O
@@ -43,20 +39,19 @@ _FILES = {
 """,
     # $2 is 0, or the number of the rescue. A "!" says that something of ours may have been printed.
     "quiet": r"""
-[[ "${PS1-}${PS0-}${PROMPT_COMMAND[*]-}" ]] && {
+if [[ "$2" == 0 || "${PS1-}${PS0-}${PROMPT_COMMAND[*]-}" ]]; then {
 [[ "${PS1-}" && "${PS1@a}" != *r* ]] && { \builtin declare -p PS1; PS1=; }
 [[ "${PS0-}" && "${PS0@a}" != *r* ]] && { \builtin declare -p PS0; PS0=; }
 [[ "${PROMPT_COMMAND[*]-}" && "${PROMPT_COMMAND@a}" != *r* ]] && {
 \builtin declare -p PROMPT_COMMAND; \builtin unset PROMPT_COMMAND; }
-} >>@D/prompts
+} >|@D/prompts; fi
 if [[ -s @D/traps || $- == *[xv]* || "${PS1-}" ]]; then
 \builtin printf '\e]7770;%s;F;%s,!%s\a' "$1" "$2" "$-" >|@O
 \builtin printf '\e]7770;%s;F;%s,!%s\a' "$1" "$2" "$-" >|@E
+\builtin set +xv
 else
 \builtin printf '\e]7770;%s;F;%s,%s\a' "$1" "$2" "$-" >|@O
-\builtin printf '\e]7770;%s;F;%s,%s\a' "$1" "$2" "$-" >|@E
 fi
-\builtin set +xv
 """,
 }
 
@@ -96,7 +91,7 @@ class BashHandover(Handover):
 
     _status = "0"
     _flags = ""
-    _left_something = False
+    _is_noisy = False
 
     def argv(self, program: Sequence[str]) -> list[str]:
         """Return the command line: interactive, but without a line editor."""
@@ -107,36 +102,36 @@ class BashHandover(Handover):
         for name, text in _FILES.items():
             self.folder.write(name, self._filled(text).lstrip("\n") + "\n")
         self._cell = self._filled(_CELL)
-        self._begin = rf"\builtin . {self.folder.file('begin')}"
+        self._prompts = self._filled(r"\builtin . @D/prompts; ")
         self._command(self._filled(_STDERR))
         self.cell(self.first, _STARTUP_FILE if personal else ":")
 
     def cell(self, number: int, code: str) -> None:
         """Write the cell's file, with what the last one left put back, and have bash read it."""
         traps: list[str] = []
-        if self._left_something:
+        if self._is_noisy:
             traps = restored_traps(self.folder.read("traps"))
             self.folder.remove("traps")
         # With `set -e`, or a trap for errors, the status of the last cell would do something by itself.
         status = "0" if "e" in self._flags or any(trap.endswith(" ERR") for trap in traps) else self._status
-        begin = f"{self._begin} {self._nonce(number)} {status}"
+        told = "" if status == "0" else self._filled(rf"\builtin . @D/status {status}; ")
         visible = "".join(flag for flag in "xv" if flag in self._flags)
         if traps or visible:
             # Inside of the eval, where traps take effect, and on its first line, which must stay the first.
             if visible:
                 traps.append(rf"\builtin set -{visible}")
-            code = f"{{ {'; '.join([*traps, begin])}; }} 2>/dev/null; {code}"
-            begin = ":"
-        self.folder.write("cell", f"{begin}; \\builtin eval {quoted(code)}\n")
+            code = f"{{ {'; '.join(traps)}; {told}}} 2>/dev/null; {code}"
+            told = ""
+        self.folder.write("cell", rf"{self._prompts}{told}\builtin eval {quoted(code)}" + "\n")
         self._command(self._cell, number)
 
     def ended(self, status: str) -> None:
         """Remember what the next cell sees as ``$?``."""
         self._status = status
 
-    def ready(self, value: str) -> None:
+    def ready(self, value: str, *, noisy: bool) -> None:
         """Remember the options of the shell."""
-        self._left_something = value.startswith("!")
+        self._is_noisy = noisy
         self._flags = value
 
     def rescue(self, number: int, attempt: int) -> None:

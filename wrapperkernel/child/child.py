@@ -189,7 +189,7 @@ class ChildProcess:
                 return Outcome(None, ladder is not None, news, refusals > 0)
             if isinstance(news, Ready):
                 self._is_ready = self.has_started = True
-                self._handover.ready(news.value)
+                self._handover.ready(news.value, noisy=news.noisy)
             if isinstance(news, Ended):
                 self._handover.ended(news.status)
                 for terminal in self._terminals:

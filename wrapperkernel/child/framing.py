@@ -1,8 +1,9 @@
-"""Which cell the output of one terminal belongs to: the marks around a cell cut it out of what comes.
+"""Which cell the output of one terminal belongs to: marks behind a cell tell where it ends.
 
-    between | B the cell's output E | behind (prompts, traps) F | between …
+    the cell's output | E behind (prompts, traps) F | between …
 
-``B`` begins a cell, ``E`` ends it with a status, ``F`` says that the child is ready for the next. No I/O.
+``E`` ends a cell with a status, ``F`` says that the child is ready for the next. What is read after a cell
+was handed over belongs to it; nothing tells the output of a job in the background from its own. No I/O.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from .scanner import Mark, Scanner
 class Place(Enum):
     """Where a child is, as far as one of its terminals has told."""
 
-    BETWEEN = "between"
     INSIDE = "inside"
     BEHIND = "behind"
+    BETWEEN = "between"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,13 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The child is ready for the next cell; the value is the language's own."""
+    """The child is ready for the next cell; the value is the language's own.
+
+    ``noisy``: what came behind the cell may be prompts and traces of the framework's own commands.
+    """
 
     value: str
+    noisy: bool
 
 
 Event = Text | Ended | Ready
@@ -51,15 +56,15 @@ Event = Text | Ended | Ready
 class Framing:
     """Follows the marks on one terminal.
 
-    What comes between ``E`` and ``F`` is held until ``F`` tells whether it may be prompts and traces of the
-    framework's own commands (``is_noise``); else it is output like any other.
+    What comes between ``E`` and ``F`` is held until it is known whether it is noise; else it is output like
+    any other. A child that makes no noise need say ``F`` on one terminal alone: see ``release``.
     """
 
     def __init__(self, child: str) -> None:
         self._scanner = Scanner(child)
         self.cell = -1
         self.place = Place.BETWEEN
-        self._is_told = False
+        self._is_released = False
         self._rescue = 0
         self._behind: list[str] = []
 
@@ -71,14 +76,21 @@ class Framing:
     def expect(self, cell: int) -> None:
         """Follow ``cell`` from now on; the earlier one is over, whatever of it may still come."""
         self.cell = cell
-        self.place = Place.BETWEEN
-        self._is_told = False
+        self.place = Place.INSIDE
+        self._is_released = False
         self._rescue = 0
         self._behind.clear()
 
     def expect_rescue(self, number: int) -> None:
         """Take the child for ready only when it says so to the ``number``-th line that asked it again."""
         self._rescue = number
+        self._is_released = False
+
+    def release(self) -> Iterator[Event]:
+        """The child has said elsewhere that it is ready, and has made no noise: do not wait for ``F``."""
+        self._is_released = True
+        if self.place is Place.BEHIND:
+            yield from self._between(is_noisy=False)
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """Yield what the bytes tell, in order."""
@@ -97,30 +109,24 @@ class Framing:
         if self.place is Place.BEHIND:
             self._behind.append(text)
         else:
-            is_earlier = self.place is Place.BETWEEN and not self._is_told
-            yield Text(text, self.cell - 1 if is_earlier else self.cell)
+            yield Text(text, self.cell)
 
     def _mark(self, mark: Mark) -> Iterator[Event]:
-        if mark.kind == "B" and self.place is Place.BETWEEN and not self._is_told:
-            self.place = Place.INSIDE
-        elif mark.kind == "E" and not self._is_told:
+        if mark.kind == "E" and self.place is Place.INSIDE:
             self.place = Place.BEHIND
-            self._is_told = True
             yield Ended(mark.value.removeprefix("!"), mark.value.startswith("!"))
+            if self._is_released:
+                yield from self._between(is_noisy=False)
         elif mark.kind == "F":
             number, _, value = mark.value.partition(",")
-            if number == str(self._rescue) and self.place is not Place.BETWEEN:
-                yield from self._ready(value)
+            if number == str(self._rescue) and self.place is Place.BEHIND:
+                is_noisy = value.startswith("!")
+                yield Ready(value.removeprefix("!"), is_noisy)
+                yield from self._between(is_noisy=is_noisy)
 
-    def _ready(self, value: str) -> Iterator[Event]:
+    def _between(self, *, is_noisy: bool) -> Iterator[Event]:
         self.place = Place.BETWEEN
         behind = "".join(self._behind)
         self._behind.clear()
-        yield Ready(value)
-        if behind and not is_noise(value):
+        if behind and not is_noisy:
             yield Text(behind, self.cell)
-
-
-def is_noise(value: str) -> bool:
-    """Tell whether a child that is ready so may have printed something on its own behind the cell."""
-    return value.startswith("!")

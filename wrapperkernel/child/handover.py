@@ -1,8 +1,8 @@
 """How a child is given its cells: the part of driving it that each language writes for itself.
 
 The child reads lines of commands from a FIFO; each line makes it read a file of the private folder. What the
-line makes it print are the marks of ``framing``: ``B`` and ``E`` around the cell, ``F`` when it is ready for
-the next, each on both terminals, which are opened by their path each time.
+line makes it print are the marks of ``framing``, on terminals that are opened by their path each time: ``E``
+behind the cell on both, and ``F`` when it is ready for the next, on both or, without noise, on stdout's.
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ class Handover:
     def ended(self, status: str) -> None:
         """Take note of a cell's status."""
 
-    def ready(self, value: str) -> None:
+    def ready(self, value: str, *, noisy: bool) -> None:
         """Take note of what the child told when it became ready."""
 
     def rescue(self, number: int, attempt: int) -> None:
         """Command the marks of a cell that was broken off: ``E`` (``!STATUS``) and ``F`` (``ATTEMPT,…``).
 
+        The value of ``F`` goes on with ``!`` if something of the framework's own may have been printed.
         A later attempt tries harder; the child is replaced when the last one has not helped.
         """
         raise NotImplementedError

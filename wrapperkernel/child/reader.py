@@ -13,13 +13,13 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..wake import Wake
 from . import readers
 from .folder import Folder
-from .framing import Ended, Framing, Place, Ready, Text
+from .framing import Ended, Event, Framing, Place, Ready, Text
 from .handover import Handover
 from .output import Output
 from .processes import end_session
@@ -123,6 +123,7 @@ class Reader:
         self._runs = False  # a cell has been handed over, and the child is not ready again
         self._ended = 0  # terminals that have told the end, and that it is ready
         self._ready = 0
+        self._is_ready: Ready | None = None
         self._rescues = 0
         self._idle_looks = 0
         self._look_at = float("inf")
@@ -151,10 +152,12 @@ class Reader:
     def expect(self, cell: int) -> None:
         """Follow cell ``cell``, which is about to be handed over."""
         with self._lock:
-            for framing in self._framings:
+            for index, framing in enumerate(self._framings):
+                self._read(index)  # what is there belongs to the last cell
                 framing.expect(cell)
             self._runs = True
             self._ended = self._ready = self._rescues = self._idle_looks = 0
+            self._is_ready = None
             self._look_soon(time.monotonic())
 
     def attend(self) -> None:
@@ -193,9 +196,10 @@ class Reader:
                 ready = [descriptor for descriptor, _ in poll.poll(self._timeout())]
                 if self._wake.fileno() in ready:
                     self._wake.clear()
-                for descriptor in sorted(ready):
-                    if descriptor in by_descriptor:
-                        self._read(by_descriptor[descriptor])
+                with self._lock:
+                    for descriptor in sorted(ready):
+                        if descriptor in by_descriptor:
+                            self._read(by_descriptor[descriptor])
                 if self._pidfd in ready:
                     self._bury(poll)
                     return
@@ -210,25 +214,18 @@ class Reader:
         return None if due == float("inf") else max(0.0, (due - time.monotonic()) * 1000 + 0.5)
 
     def _read(self, index: int) -> bool:
-        """Take what a terminal has; tell whether there was something."""
+        """Take what a terminal has; tell whether there was something. The caller holds the lock."""
         data = self._terminals[index].read()
-        if not data:
-            return False
-        with self._lock:
-            self._take(index, data)
-        return True
+        if data:
+            self._take(index, self._framings[index].feed(data))
+        return bool(data)
 
-    def _read_all(self) -> bool:
-        found = [self._read(index) for index in (0, 1)]
-        return any(found)
-
-    def _take(self, index: int, data: bytes | None) -> None:
-        """Follow what the bytes say; without any, what has been held back."""
-        framing = self._framings[index]
+    def _take(self, index: int, events: Iterable[Event]) -> None:
+        """Follow what a terminal has told. The caller holds the lock."""
         now = time.monotonic()
         if self._runs:
             self._look_soon(now)
-        for event in framing.feed(data) if data is not None else framing.flush():
+        for event in events:
             match event:
                 case Text():
                     self._output.add(event.cell, NAMES[index], event.text, now)
@@ -239,12 +236,24 @@ class Reader:
                         self.inbox.put(event)
                 case Ready():
                     self._ready += 1
-                    if self._ready == len(self._terminals):
-                        self._runs = False
-                        self._look_at = float("inf")
-                        if self._image is None:
-                            self._image = readers.image(self._pid)
-                        self.inbox.put(event)
+                    if self._ready == len(self._terminals) or not event.noisy:
+                        self._is_ready = event
+        if self._is_ready is not None and self._runs:
+            self._become_ready(self._is_ready)
+
+    def _become_ready(self, ready: Ready) -> None:
+        """The child has said that it is ready; so it is when its cell has ended on both terminals."""
+        if not ready.noisy:
+            for index, framing in enumerate(self._framings):
+                for event in framing.release():
+                    assert isinstance(event, Text)
+                    self._output.add(event.cell, NAMES[index], event.text, time.monotonic())
+        if self._ended >= len(self._terminals):
+            self._runs = False
+            self._look_at = float("inf")
+            if self._image is None:
+                self._image = readers.image(self._pid)
+            self.inbox.put(ready)
 
     def _attend(self, now: float) -> None:
         """Pass on what was held for long enough; look after the child when that is due."""
@@ -254,17 +263,21 @@ class Reader:
             if now >= self._output.due:
                 for index, framing in enumerate(self._framings):
                     if framing.holds and self._output.due <= now:
-                        self._take(index, None)
+                        self._take(index, framing.flush())
                 self._output.flush_due(now)
 
     def _bury(self, poll: select.poll) -> None:
         """The child has ended: end what it left, publish the last words, and tell."""
         end_session(self._pid, _END_LIMIT)
-        while poll.poll(_LAST_WORDS * 1000) and self._read_all():
-            continue
+        poll.unregister(self._pidfd)
+        while poll.poll(_LAST_WORDS * 1000):
+            self._wake.clear()
+            with self._lock:
+                if not any([self._read(0), self._read(1)]):
+                    break
         with self._lock:
-            for index in (0, 1):
-                self._take(index, None)
+            for index, framing in enumerate(self._framings):
+                self._take(index, framing.flush())
             self._output.end("")
             self._withdraw()
         self.inbox.put(Died(_status(self._pid)))
@@ -286,7 +299,7 @@ class Reader:
         if place == self._folder.fifo:
             self._is_idle()
             return
-        if place in self._paths and self._framings[0].place is not Place.INSIDE:
+        if place in self._paths and self._framings[0].place is Place.BEHIND:
             self._reopen()
             return
         if self._asked is not None and self._asked.wait in self._waits():
@@ -310,6 +323,7 @@ class Reader:
         for framing in self._framings:
             framing.expect_rescue(self._rescues)
         self._ready = 0
+        self._is_ready = None
         self._handover.rescue(self._framings[0].cell, self._rescues)
 
     def _reopen(self) -> None:
@@ -329,8 +343,7 @@ class Reader:
         if found is None:
             return
         for index in (0, 1):  # a prompt may have been on its way
-            if data := self._terminals[index].read():
-                self._take(index, data)
+            self._read(index)
         again = self._question()
         if again is None or again[0] != found[0]:
             return
