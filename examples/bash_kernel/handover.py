@@ -21,15 +21,9 @@ from wrapperkernel.child import Handover
 _FILES = {
     # A typed `set +o history` would itself be recorded.
     "rc": r"set +o history",
-    # What `quiet` has taken away, and each cell puts back.
-    "prompts": "",
     # The status of the cell before, which the user's first command may ask for.
     "status": r"""
 \builtin return "$1"
-""",
-    "end": r"""
-\builtin printf '\e]7770;%s;E;%s\a' "$1" "$2" >|@O
-\builtin printf '\e]7770;%s;E;%s\a' "$1" "$2" >|@E
 """,
     # $2 is the number of the rescue, $3 the status. What an interrupted bash prints as its prompt is told.
     "rescue": r"""
@@ -38,11 +32,11 @@ _FILES = {
 \builtin printf '\e]7770;%s;E;!%s\a' "$1" "$3" >|@E
 """,
     # $2 is 0, or the number of the rescue. A "!" says that something of ours may have been printed.
-    "quiet": r"""
-if [[ "$2" == 0 || "${PS1-}${PS0-}${PROMPT_COMMAND[*]-}" ]]; then {
-[[ "${PS1-}" && "${PS1@a}" != *r* ]] && { \builtin declare -p PS1; PS1=; }
-[[ "${PS0-}" && "${PS0@a}" != *r* ]] && { \builtin declare -p PS0; PS0=; }
-[[ "${PROMPT_COMMAND[*]-}" && "${PROMPT_COMMAND@a}" != *r* ]] && {
+    "quieten": r"""
+if [[ $2 == 0 || "${PS1-}${PS0-}${PROMPT_COMMAND[*]-}" ]]; then {
+[[ -v PS1 && "${PS1@a}" != *r* ]] && { \builtin declare -p PS1; \builtin unset PS1; }
+[[ -v PS0 && "${PS0@a}" != *r* ]] && { \builtin declare -p PS0; \builtin unset PS0; }
+[[ -v PROMPT_COMMAND && "${PROMPT_COMMAND@a}" != *r* ]] && {
 \builtin declare -p PROMPT_COMMAND; \builtin unset PROMPT_COMMAND; }
 } >|@D/prompts; fi
 if [[ -s @D/traps || $- == *[xv]* || "${PS1-}" ]]; then
@@ -55,21 +49,29 @@ fi
 """,
 }
 
+# The same for one prompt that has not changed since the last cell, as most often: to parse the text of these
+# commands is half of what a cell costs. @P is the prompt as `declare -p` has quoted it.
+_QUIET = r"""
+if [[ $2 == 0 && -v PS1 && "${PS1-}" == @P && -z "${PS0-}${PROMPT_COMMAND[*]-}${PS1@a}" &&
+! -s @D/traps && $- != *[xv]* ]]
+then \builtin unset PS1; \builtin printf '\e]7770;%s;F;0,=%s\a' "$1" "$-" >|@O
+else \builtin . @D/quieten "$@"
+fi
+"""
+_ONE_PROMPT = re.compile(r"declare -- PS1=(.*)\n")
+
 # On the line itself: in a file that is read, `trap -p DEBUG` shows nothing.
-_KEEP_TRAPS = r"\builtin trap -p DEBUG ERR RETURN >|@D/traps; \builtin trap - DEBUG ERR RETURN;"
+_KEEP_TRAPS = r"\builtin trap -p DEBUG ERR RETURN >|@D/traps; \builtin trap - DEBUG ERR RETURN; "
 # Who closes every descriptor closes this one too (`\builtin exec` would undo the redirection again).
 _REOPEN = r"\exec <@D/commands"
 _CELL = (
-    r' \builtin . @D/cell <@O; { \builtin . @D/end @N "$?"; [[ /dev/fd/0 -ef @D/commands ]] || '
-    + _REOPEN
-    + "; "
-    + _KEEP_TRAPS
-    + r" \builtin . @D/quiet @N 0; } 2>/dev/null || \builtin :"
+    r""" \builtin . @D/cell <@O; { \builtin printf '\e]7770;@N;E;%s\a' "$?" >|@O; """
+    r"\builtin printf '\e]7770;@N;E;\a' >|@E; [[ /dev/fd/0 -ef @D/commands ]] || "
+    rf"{_REOPEN}; {_KEEP_TRAPS}\builtin . @D/quiet @N 0; }} 2>/dev/null || \builtin :"
 )
 _RESCUE = (
     r' { \builtin . @D/rescue @N @A "$?"; [[ -s @D/traps ]] || { '
-    + _KEEP_TRAPS
-    + r" }; \builtin . @D/quiet @N @A; } 2>/dev/null || \builtin :"
+    rf"{_KEEP_TRAPS}}}; \builtin . @D/quiet @N @A; }} 2>/dev/null || \builtin :"
 )
 # A function named `builtin` is in the way: posix mode finds special builtins before functions.
 _UNSHADOW = r""" POSIXLY_CORRECT=1
@@ -102,7 +104,7 @@ class BashHandover(Handover):
         for name, text in _FILES.items():
             self.folder.write(name, self._filled(text).lstrip("\n") + "\n")
         self._cell = self._filled(_CELL)
-        self._prompts = self._filled(r"\builtin . @D/prompts; ")
+        self._expect_prompts("")
         self._command(self._filled(_STDERR))
         self.cell(self.first, _STARTUP_FILE if personal else ":")
 
@@ -110,8 +112,7 @@ class BashHandover(Handover):
         """Write the cell's file, with what the last one left put back, and have bash read it."""
         traps: list[str] = []
         if self._is_noisy:
-            traps = restored_traps(self.folder.read("traps"))
-            self.folder.remove("traps")
+            traps = restored_traps(self.folder.take("traps") or "")
         # With `set -e`, or a trap for errors, the status of the last cell would do something by itself.
         status = "0" if "e" in self._flags or any(trap.endswith(" ERR") for trap in traps) else self._status
         told = "" if status == "0" else self._filled(rf"\builtin . @D/status {status}; ")
@@ -122,7 +123,7 @@ class BashHandover(Handover):
                 traps.append(rf"\builtin set -{visible}")
             code = f"{{ {'; '.join(traps)}; {told}}} 2>/dev/null; {code}"
             told = ""
-        self.folder.write("cell", rf"{self._prompts}{told}\builtin eval {quoted(code)}" + "\n")
+        self.folder.write_cell(rf"{self._prompts}{told}\builtin eval {quoted(code)}" + "\n")
         self._command(self._cell, number)
 
     def ended(self, status: str) -> None:
@@ -132,7 +133,9 @@ class BashHandover(Handover):
     def ready(self, value: str, *, noisy: bool) -> None:
         """Remember the options of the shell."""
         self._is_noisy = noisy
-        self._flags = value
+        self._flags = value.removeprefix("=")
+        if not value.startswith("=") and (prompts := self.folder.take("prompts")) is not None:
+            self._expect_prompts(prompts)
 
     def rescue(self, number: int, attempt: int) -> None:
         """Have the marks printed, and what the rest of the line would have done."""
@@ -146,9 +149,20 @@ class BashHandover(Handover):
 
     def noise(self) -> str:
         """Return the newline and the prompt that an interrupted bash prints."""
-        prompt = self.folder.read("prompt")
-        self.folder.remove("prompt")
-        return "\n" + prompt
+        return "\n" + (self.folder.take("prompt") or "")
+
+    def _expect_prompts(self, printed: str) -> None:
+        """Put these prompts back before each cell, until others are there behind one."""
+        one = _ONE_PROMPT.fullmatch(printed)
+        expected = one[1] if one else "''"
+        self.folder.write("quiet", self._filled(_QUIET).replace("@P", expected))
+        if one:
+            self._prompts = f"PS1={one[1]}; "
+        elif printed:
+            self.folder.write("restored", printed)
+            self._prompts = self._filled(r"\builtin . @D/restored; ")
+        else:
+            self._prompts = ""
 
     def _command(self, line: str, number: int = 0, attempt: int = 0) -> None:
         line = line.replace("@N", self._nonce(number)).replace("@A", str(attempt))

@@ -9,6 +9,8 @@ import os
 import shutil
 import tempfile
 
+CELL = "cell"
+"""The file of the cell that is handed over."""
 _IN_MEMORY = "/dev/shm"
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
 
@@ -20,12 +22,21 @@ class Folder:
         self.path = _make()
         self.fifo = self.file("commands")
         os.mkfifo(self.fifo, 0o600)
+        self._cell = os.open(self.file(CELL), _WRITE, 0o600)
         # For reading too: so that opening never blocks, and the child never finds the end of it.
         self._commands = os.open(self.fifo, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK)
 
     def file(self, name: str) -> str:
         """Return the path of a file here."""
         return f"{self.path}/{name}"
+
+    def write_cell(self, text: str) -> None:
+        """Write the file of the cell, which stays open here: each cell is written to it."""
+        data = text.encode("utf-8", "surrogateescape")
+        os.ftruncate(self._cell, 0)
+        place = 0
+        while place < len(data):
+            place += os.pwrite(self._cell, data[place:] if place else data, place)
 
     def write(self, name: str, text: str) -> None:
         """Write a file; OSError on a full or read-only disk."""
@@ -37,21 +48,15 @@ class Folder:
         finally:
             os.close(descriptor)
 
-    def read(self, name: str) -> str:
-        """Return the text of a file, empty if there is none."""
+    def take(self, name: str) -> str | None:
+        """Return the text of a file that the child has written, and remove it; None if there is none."""
         try:
             with open(self.file(name), encoding="utf-8", errors="surrogateescape", newline="") as file:
-                return file.read()
+                text = file.read()
+            os.unlink(self.file(name))
         except OSError:
-            return ""
-
-    def remove(self, *names: str) -> None:
-        """Remove files, as far as they are there."""
-        for name in names:
-            try:
-                os.unlink(self.file(name))
-            except FileNotFoundError:
-                continue
+            return None
+        return text
 
     def command(self, line: str) -> None:
         """Have the child run a line. A pipe takes 4 KB at once, and lines are far shorter."""
@@ -60,6 +65,7 @@ class Folder:
     def close(self) -> None:
         """Remove the folder; the child finds the end of its commands."""
         os.close(self._commands)
+        os.close(self._cell)
         shutil.rmtree(self.path, ignore_errors=True)
 
 

@@ -189,7 +189,7 @@ class ChildKernel(Kernel):
         """Let what the child prints as cell ``cell`` belong to the request that runs."""
         request = self.request
         if request is not None:
-            self._owners = {number: iopub for number, iopub in self._owners.items() if number >= cell - 1}
+            self._owners.pop(cell - 2, None)
             self._owners[cell] = self.iopub.under(request)
 
     def _publish(self, cell: int, name: str, text: str) -> None:

@@ -116,13 +116,14 @@ class Reader:
         self._reconsider = reconsider
         self._log = log
         self._output = Output(publish)
+        self._descriptors = frozenset(terminal.fileno() for terminal in terminals)
         self._paths = [terminal.path for terminal in terminals]
         self._wake = Wake()
         self._lock = threading.Lock()  # of the framings, the output and the fields below
         self._stopped = False
         self._runs = False  # a cell has been handed over, and the child is not ready again
-        self._ended = 0  # terminals that have told the end, and that it is ready
-        self._ready = 0
+        self._ends: list[Ended | None] = [None, None]  # as the terminals have told
+        self._ready = 0  # terminals that have told that the child is ready
         self._is_ready: Ready | None = None
         self._rescues = 0
         self._idle_looks = 0
@@ -152,11 +153,12 @@ class Reader:
     def expect(self, cell: int) -> None:
         """Follow cell ``cell``, which is about to be handed over."""
         with self._lock:
-            for index, framing in enumerate(self._framings):
-                self._read(index)  # what is there belongs to the last cell
+            self._read_both()  # what is there belongs to the last cell
+            for framing in self._framings:
                 framing.expect(cell)
             self._runs = True
-            self._ended = self._ready = self._rescues = self._idle_looks = 0
+            self._ends = [None, None]
+            self._ready = self._rescues = self._idle_looks = 0
             self._is_ready = None
             self._look_soon(time.monotonic())
 
@@ -190,16 +192,14 @@ class Reader:
         poll = select.poll()
         for source in (*self._terminals, self._wake, self._pidfd):
             poll.register(source, select.POLLIN)
-        by_descriptor = {terminal.fileno(): index for index, terminal in enumerate(self._terminals)}
         try:
             while not self._stopped:
                 ready = [descriptor for descriptor, _ in poll.poll(self._timeout())]
                 if self._wake.fileno() in ready:
                     self._wake.clear()
-                with self._lock:
-                    for descriptor in sorted(ready):
-                        if descriptor in by_descriptor:
-                            self._read(by_descriptor[descriptor])
+                if not self._descriptors.isdisjoint(ready):
+                    with self._lock:
+                        self._read_both()
                 if self._pidfd in ready:
                     self._bury(poll)
                     return
@@ -212,6 +212,11 @@ class Reader:
         """Return the milliseconds until something is due; None while the child is idle."""
         due = min(self._output.due, self._look_at)
         return None if due == float("inf") else max(0.0, (due - time.monotonic()) * 1000 + 0.5)
+
+    def _read_both(self) -> bool:
+        """Take what the terminals have, both: a mark on one is most often followed by one on the other."""
+        has_first = self._read(0)
+        return self._read(1) or has_first
 
     def _read(self, index: int) -> bool:
         """Take what a terminal has; tell whether there was something. The caller holds the lock."""
@@ -230,16 +235,22 @@ class Reader:
                 case Text():
                     self._output.add(event.cell, NAMES[index], event.text, now)
                 case Ended():
-                    self._ended += 1
-                    if self._ended == len(self._terminals):
-                        self._output.end(self._handover.noise() if event.broken else "")
-                        self.inbox.put(event)
+                    self._ends[index] = event
+                    if None not in self._ends:
+                        self._end()
                 case Ready():
                     self._ready += 1
                     if self._ready == len(self._terminals) or not event.noisy:
                         self._is_ready = event
         if self._is_ready is not None and self._runs:
             self._become_ready(self._is_ready)
+
+    def _end(self) -> None:
+        """The cell has ended on both terminals; the first has told the status."""
+        end = self._ends[0]
+        assert end is not None
+        self._output.end(self._handover.noise() if end.broken else "")
+        self.inbox.put(end)
 
     def _become_ready(self, ready: Ready) -> None:
         """The child has said that it is ready; so it is when its cell has ended on both terminals."""
@@ -248,7 +259,7 @@ class Reader:
                 for event in framing.release():
                     assert isinstance(event, Text)
                     self._output.add(event.cell, NAMES[index], event.text, time.monotonic())
-        if self._ended >= len(self._terminals):
+        if None not in self._ends:
             self._runs = False
             self._look_at = float("inf")
             if self._image is None:
@@ -273,7 +284,7 @@ class Reader:
         while poll.poll(_LAST_WORDS * 1000):
             self._wake.clear()
             with self._lock:
-                if not any([self._read(0), self._read(1)]):
+                if not self._read_both():
                     break
         with self._lock:
             for index, framing in enumerate(self._framings):
@@ -342,8 +353,7 @@ class Reader:
         found = self._question()
         if found is None:
             return
-        for index in (0, 1):  # a prompt may have been on its way
-            self._read(index)
+        self._read_both()  # a prompt may have been on its way
         again = self._question()
         if again is None or again[0] != found[0]:
             return

@@ -55,6 +55,7 @@ class Scanner:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._bytes = b""  # perhaps the beginning of a mark
         self._text = ""  # the beginning of an escape sequence
+        self._is_within = False  # a code point or an escape sequence
 
     @property
     def holds(self) -> bool:
@@ -71,8 +72,9 @@ class Scanner:
             rest = at + len(_BEGIN)
             match = _REST.match(data, rest)
             if match is not None and match[1] == self._child:
-                if text := _uncut(self._decoded(data[begin:at], ends=True)):
-                    yield text
+                if at > begin or self._is_within:
+                    if text := _uncut(self._decoded(data[begin:at], ends=True)):
+                        yield text
                 yield Mark(int(match[2]), match[3].decode(), match[4].decode("utf-8", "replace"))
                 begin = match.end()
                 continue
@@ -83,6 +85,8 @@ class Scanner:
             if text := self._decoded(data[begin : at if is_ours else rest]):
                 yield text
             begin = cut.end() if is_ours and cut is not None else rest
+        if begin == len(data):
+            return
         if at < 0:
             at = len(data) - _overlap(data, begin)
         self._bytes = data[at:]
@@ -97,10 +101,13 @@ class Scanner:
     def _decoded(self, data: bytes, *, ends: bool = False) -> str:
         text = self._text + self._decoder.decode(data, final=ends)
         self._text = ""
+        self._is_within = False
         if not ends:
+            self._is_within = bool(self._decoder.getstate()[0])
             at = text.rfind("\x1b", max(0, len(text) - _LONGEST_ESCAPE))
             if at >= 0 and _UNFINISHED_ESCAPE.match(text, at):
                 self._text = text[at:]
+                self._is_within = True
                 return text[:at]
         return text
 
