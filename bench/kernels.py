@@ -16,10 +16,13 @@ BLOCKS = 763  # of 64 KiB: 50 MB (10**6 bytes)
 STREAM_BYTES = BLOCKS * 65536
 
 ECHO = "echo"
+BASH = "bash"
 ECHO_WITHOUT_ORJSON = "echo, no orjson"
 BARE = "bare server"
 XEUS = "xeus-python"
 XEUS_RAW = "xeus-python raw"
+BASH_KERNEL = "bash_kernel"
+METAKERNEL_BASH = "metakernel bash"
 
 _WITHOUT_ORJSON = (
     "import sys, runpy; sys.modules['orjson'] = None;"
@@ -42,6 +45,7 @@ PYTHON_CELLS = Cells(
     lines=f"def lines():\n    for i in range({LINES}): print(i)\nlines()",
     stream=f"def blocks():\n    for i in range({BLOCKS}): print('x' * 65536, end='')\nblocks()",
 )
+BASH_CELLS = Cells(trivial=":", lines=f"seq {LINES}", stream=f"head -c {STREAM_BYTES} /dev/zero | tr '\\0' x")
 LOOP_CELLS = Cells(trivial="pass", lines=f"lines {LINES}", stream=f"blocks {BLOCKS}")
 
 
@@ -69,10 +73,12 @@ def ours(python: Path) -> list[Contestant]:
     echo = command("-m", "wrapperkernel.examples.echo_kernel")
     without = command("-c", _WITHOUT_ORJSON)
     bare = command(str(HERE / "bare_server.py"))
+    bash = command("-m", "wrapperkernel.examples.bash_kernel")
     return [
         Contestant(ECHO, echo, python.parent, LOOP_CELLS, loop_argv=loop),
         Contestant(ECHO_WITHOUT_ORJSON, without, python.parent, LOOP_CELLS),
         Contestant(BARE, bare, python.parent, LOOP_CELLS, publishes=False),
+        Contestant(BASH, bash, python.parent, BASH_CELLS, loop_argv=bash),
     ]
 
 

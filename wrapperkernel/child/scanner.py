@@ -72,9 +72,9 @@ class Scanner:
             rest = at + len(_BEGIN)
             match = _REST.match(data, rest)
             if match is not None and match[1] == self._child:
-                if at > begin or self._is_within:
-                    if text := _uncut(self._decoded(data[begin:at], ends=True)):
-                        yield text
+                before = data[begin:at]
+                if (before or self._is_within) and (text := _uncut(self._decoded(before, ends=True))):
+                    yield text
                 yield Mark(int(match[2]), match[3].decode(), match[4].decode("utf-8", "replace"))
                 begin = match.end()
                 continue
