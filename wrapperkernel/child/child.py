@@ -10,7 +10,6 @@ import contextlib
 import logging
 import os
 import secrets
-import select
 import signal
 import subprocess
 import time
@@ -35,8 +34,6 @@ _END_LIMIT = 0.3
 # Seconds for which an answer may stay unread before the terminal's echo is put back.
 _ANSWER_LIMIT = 0.05
 _GLANCE = 0.001
-# Seconds after which the reader is told to look after the child: at each cell it would cost too much.
-_QUIET = 0.05
 # How often a program that wants input from nobody is told that there is none, before it is interrupted.
 _REFUSALS = 3
 
@@ -73,6 +70,7 @@ class ChildProcess:
         environment: Mapping[str, str],
         rows: int,
         columns: int,
+        wait_for_room: Callable[[], None],
         publish: Callable[[int, str, str], None],
         reconsider: Callable[[], None],
         check: Callable[[], None],
@@ -90,13 +88,13 @@ class ChildProcess:
         self._handover = handover(
             self._folder, self._nonce, cells, [terminal.path for terminal in self._terminals]
         )
+        self._wait_for_room = wait_for_room
         self._publish = publish
         self._reconsider = reconsider
         self.has_started = False
         """Whether it was ever ready for a cell."""
         self._is_ready = False
         self._began = 0.0
-        self._poll = select.poll()
         self._process: subprocess.Popen[bytes] | None = None
         self._guardian: Guardian | None = None
         self._reader: Reader | None = None
@@ -123,11 +121,11 @@ class ChildProcess:
             self._terminals,
             self._folder,
             self._handover,
+            self._wait_for_room,
             self._publish,
             self._reconsider,
             self._log,
         )
-        self._poll.register(self._reader.inbox.wake, select.POLLIN)
         self._reader.start(self.cells)
         self._handover.start(personal=personal)
 
@@ -138,6 +136,7 @@ class ChildProcess:
         An interrupt is in the outcome, not raised.
         """
         assert self._reader is not None
+        self._reader.take_over()
         if not self._is_ready:
             outcome = self._follow(Ready, _refuse)
             if outcome.end is not None or outcome.interrupted:
@@ -148,6 +147,11 @@ class ChildProcess:
         self._handover.cell(self.cells, code)
         self._is_ready = False
         return self._follow(Ended, ask)
+
+    def rest(self) -> None:
+        """Let what comes between cells be read; behind each ``run``, as soon as nothing waits for it."""
+        if self._reader is not None:
+            self._reader.hand_back()
 
     @shielded
     def end(self) -> None:
@@ -173,10 +177,11 @@ class ChildProcess:
         ladder: Ladder | None = None
         refusals = 0
         while True:
-            news = self._reader.inbox.take()
+            news = self._reader.news()
             try:
                 if news is None:
                     self._wait(ladder.due if ladder is not None else float("inf"))
+                    self._reader.turn()
                 elif isinstance(news, Asked):
                     self._answer(news, ask)
             except KeyboardInterrupt:
@@ -206,10 +211,7 @@ class ChildProcess:
         """Wait for news. It carries no data: an interrupt may end it anywhere."""
         assert self._reader is not None
         self._check()
-        rest = until - time.monotonic()
-        if not self._poll.poll(max(0.0, min(rest, _QUIET) * 1000 + 0.5)) and rest > _QUIET:
-            self._reader.attend()
-            self._poll.poll(None if rest == float("inf") else (rest - _QUIET) * 1000)
+        self._reader.wait(until)
 
     # -- interrupting ---------------------------------------------------------------------------------
 
@@ -255,6 +257,7 @@ class ChildProcess:
     def _answer(self, asked: Asked, ask: Ask) -> None:
         """Ask the user what somebody below the child asks for, and type the answer."""
         assert self._reader is not None
+        self._reader.hand_back()
         try:
             text = self._ask(asked, ask)
             self._type(asked, _typed(text, asked.kind))
@@ -267,6 +270,7 @@ class ChildProcess:
             self._type(asked, asked.terminal.end_of_file())
             raise
         finally:
+            self._reader.take_over()
             self._reader.answered()
 
     @interruptible

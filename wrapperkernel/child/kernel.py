@@ -98,6 +98,11 @@ class ChildKernel(Kernel):
         if self._child is not None:
             self._child.end()
 
+    def come_to_rest(self) -> None:
+        """Let the child be read between cells; not before the reply, which that would hold up."""
+        if self._child is not None:
+            self._child.rest()
+
     # -- what a language says -------------------------------------------------------------------------
 
     def prepare(self, code: str) -> str:
@@ -136,6 +141,7 @@ class ChildKernel(Kernel):
             environment=environment,
             rows=self.rows,
             columns=self.columns,
+            wait_for_room=self.link.outbox.wait_for_room,
             publish=self._publish,
             reconsider=self.stdin.reconsider,
             check=self.link.interrupts.check,

@@ -1,7 +1,9 @@
-"""The thread that reads a child always, also between cells, and looks after it while a cell runs.
+"""Reading a child always, and looking after it while a cell runs.
 
-It publishes what the child prints, and tells the main thread what happened, by an inbox: the cell has ended,
-the child is ready, somebody asks for input, the child has died. It decides nothing about cells.
+Two threads take turns: the main thread reads while it runs a cell, since to wake it for each would cost as
+much as a trivial cell itself; at any other time (between cells, and while the user is asked) the thread
+``child`` does. What the child prints is published; what happened is kept as news for the main thread: the
+cell has ended, the child is ready, somebody asks for input, the child has died. No decision is made here.
 """
 
 from __future__ import annotations
@@ -70,30 +72,11 @@ class Lost:
 News = Ended | Ready | Died | Lost | Asked
 
 
-class Inbox:
-    """What the reader tells the main thread."""
-
-    def __init__(self) -> None:
-        self.wake = Wake()
-        self._news: deque[News] = deque()
-
-    def put(self, news: News) -> None:
-        """Tell; only the reader calls."""
-        self._news.append(news)
-        self.wake.set()
-
-    def take(self) -> News | None:
-        """Return the next piece of news, if there is one."""
-        if not self._news:
-            self.wake.clear()
-        return self._news.popleft() if self._news else None
-
-
 class Reader:
     """Reads the terminals of one child from ``start`` to ``stop`` or its death.
 
-    ``publish`` is called with a cell's number, a stream's name and text; ``reconsider`` when a question is no
-    longer wanted.
+    ``wait_for_room`` is called before anything is read, and ``publish``, with a cell's number, a stream's
+    name and text, for what was; ``reconsider`` when a question is no longer wanted.
     """
 
     def __init__(
@@ -103,22 +86,24 @@ class Reader:
         terminals: tuple[Terminal, Terminal],
         folder: Folder,
         handover: Handover,
+        wait_for_room: Callable[[], None],
         publish: Callable[[int, str, str], None],
         reconsider: Callable[[], None],
         log: logging.Logger,
     ) -> None:
-        self.inbox = Inbox()
+        self._news: deque[News] = deque()
         self._pid = pid
         self._terminals = terminals
         self._framings = (Framing(child), Framing(child))
         self._folder = folder
         self._handover = handover
+        self._wait_for_room = wait_for_room
         self._reconsider = reconsider
         self._log = log
         self._output = Output(publish)
-        self._descriptors = frozenset(terminal.fileno() for terminal in terminals)
         self._paths = [terminal.path for terminal in terminals]
         self._wake = Wake()
+        self._told = Wake()
         self._lock = threading.Lock()  # of the framings, the output and the fields below
         self._stopped = False
         self._runs = False  # a cell has been handed over, and the child is not ready again
@@ -132,6 +117,15 @@ class Reader:
         self._image: object = None
         self._asked: Asked | None = None
         self._pidfd = os.pidfd_open(pid)
+        self._sources = (*(terminal.fileno() for terminal in terminals), self._pidfd)
+        self._poll = select.poll()  # of the main thread
+        self._epoll = select.epoll()  # of the thread; what it waits for changes meanwhile
+        self._epoll.register(self._wake, select.EPOLLIN)
+        self._poll.register(self._told, select.POLLIN)
+        for source in self._sources:
+            self._poll.register(source, select.POLLIN)
+            self._epoll.register(source, select.EPOLLIN)
+        self._has_ended = False
         self._thread = threading.Thread(target=self._run, name="child", daemon=True)
 
     def start(self, cell: int) -> None:
@@ -140,15 +134,67 @@ class Reader:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, and give up what it has."""
-        if self._stopped:
-            return
+        """Read no more: end the thread, and tell the main thread if it waits."""
         self._stopped = True
         self._wake.set()
         self._thread.join(_STOP_LIMIT)
-        if not self._thread.is_alive():  # else it waits for a client, and will end when that is over
+        if not self._thread.is_alive():  # else it waits for a client, and ends when that is over
+            with self._lock:
+                self._close()
+
+    def _close(self) -> None:
+        """Give up what the system keeps for it, once."""
+        if not self._epoll.closed:
+            self._epoll.close()
             os.close(self._pidfd)
             self._wake.close()
+            self._told.close()
+
+    # -- the turns of the main thread -----------------------------------------------------------------
+
+    def take_over(self) -> None:
+        """Let the calling thread read from now on, by ``wait`` and ``turn``."""
+        self._watch(0)
+
+    def hand_back(self) -> None:
+        """Let the thread ``child`` read again."""
+        self._watch(select.EPOLLIN)
+        if self._output.due != float("inf") or self._look_at != float("inf"):
+            self._wake.set()  # so that it knows
+
+    def _watch(self, events: int) -> None:
+        with self._lock:
+            if not self._epoll.closed:
+                for source in self._sources:
+                    self._epoll.modify(source, events)
+
+    def news(self) -> News | None:
+        """Return what has happened, piece by piece; None if nothing has, that was not told."""
+        return self._news.popleft() if self._news else None
+
+    def wait(self, until: float) -> None:
+        """Wait until there is something to read, or to do, or until a moment. An interrupt may end it."""
+        self._wait_for_room()
+        due = min(self._due(), until)
+        limit = None if due == float("inf") else max(0.0, (due - time.monotonic()) * 1000 + 0.5)
+        if self._told.fileno() in [descriptor for descriptor, _ in self._poll.poll(limit)]:
+            self._told.clear()
+
+    def turn(self) -> None:
+        """Read what has come, and do what is due."""
+        with self._lock:
+            if self._stopped:
+                self._tell(Lost("the kernel ends"))
+                return
+            if not self._read_both() and not self._news and self._has_died():
+                self._bury()
+            self._attend(time.monotonic())
+
+    def _tell(self, news: News) -> None:
+        """Keep news; the main thread may have begun to wait when they come from a last turn of the other."""
+        self._news.append(news)
+        if threading.get_ident() == self._thread.ident:
+            self._told.set()
 
     def expect(self, cell: int) -> None:
         """Follow cell ``cell``, which is about to be handed over."""
@@ -161,10 +207,6 @@ class Reader:
             self._ready = self._rescues = self._idle_looks = 0
             self._is_ready = None
             self._look_soon(time.monotonic())
-
-    def attend(self) -> None:
-        """Look after the child, though nothing has come; ``expect`` alone does not wake the thread."""
-        self._wake.set()
 
     def break_off(self) -> None:
         """An interrupt is about to be sent: what the child says to that on stderr is noise."""
@@ -184,34 +226,29 @@ class Reader:
         with self._lock:
             self._asked = None
             self._look_soon(time.monotonic())
-        self._wake.set()
 
     # -- the thread -----------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        poll = select.poll()
-        for source in (*self._terminals, self._wake, self._pidfd):
-            poll.register(source, select.POLLIN)
         try:
-            while not self._stopped:
-                ready = [descriptor for descriptor, _ in poll.poll(self._timeout())]
-                if self._wake.fileno() in ready:
-                    self._wake.clear()
-                if not self._descriptors.isdisjoint(ready):
-                    with self._lock:
-                        self._read_both()
-                if self._pidfd in ready:
-                    self._bury(poll)
-                    return
-                self._attend(time.monotonic())
+            while not self._stopped and not self._has_ended:
+                self._epoll.poll(self._timeout())
+                self._wake.clear()
+                self._wait_for_room()
+                if not self._stopped:
+                    self.turn()
         except Exception as error:
             self._log.exception("the reader of the child failed")
-            self.inbox.put(Lost(f"its reader failed: {error}"))
+            self._tell(Lost(f"its reader failed: {error}"))
+            self._reconsider()
+
+    def _due(self) -> float:
+        """Return the moment when something is to be done; infinity while the child is idle."""
+        return min(self._output.due, self._look_at)
 
     def _timeout(self) -> float | None:
-        """Return the milliseconds until something is due; None while the child is idle."""
-        due = min(self._output.due, self._look_at)
-        return None if due == float("inf") else max(0.0, (due - time.monotonic()) * 1000 + 0.5)
+        due = self._due()
+        return None if due == float("inf") else max(0.0, due - time.monotonic() + 0.0005)
 
     def _read_both(self) -> bool:
         """Take what the terminals have, both: a mark on one is most often followed by one on the other."""
@@ -250,7 +287,8 @@ class Reader:
         end = self._ends[0]
         assert end is not None
         self._output.end(self._handover.noise() if end.broken else "")
-        self.inbox.put(end)
+        self._withdraw()
+        self._tell(end)
 
     def _become_ready(self, ready: Ready) -> None:
         """The child has said that it is ready; so it is when its cell has ended on both terminals."""
@@ -264,34 +302,37 @@ class Reader:
             self._look_at = float("inf")
             if self._image is None:
                 self._image = readers.image(self._pid)
-            self.inbox.put(ready)
+            self._tell(ready)
 
     def _attend(self, now: float) -> None:
         """Pass on what was held for long enough; look after the child when that is due."""
-        with self._lock:
-            if now >= self._look_at:
-                self._look(now)
-            if now >= self._output.due:
-                for index, framing in enumerate(self._framings):
-                    if framing.holds and self._output.due <= now:
-                        self._take(index, framing.flush())
-                self._output.flush_due(now)
-
-    def _bury(self, poll: select.poll) -> None:
-        """The child has ended: end what it left, publish the last words, and tell."""
-        end_session(self._pid, _END_LIMIT)
-        poll.unregister(self._pidfd)
-        while poll.poll(_LAST_WORDS * 1000):
-            self._wake.clear()
-            with self._lock:
-                if not self._read_both():
-                    break
-        with self._lock:
+        if now >= self._look_at:
+            self._look(now)
+        if now >= self._output.due:
             for index, framing in enumerate(self._framings):
-                self._take(index, framing.flush())
-            self._output.end("")
-            self._withdraw()
-        self.inbox.put(Died(_status(self._pid)))
+                if framing.holds:
+                    self._take(index, framing.flush())
+            self._output.flush_due(now)
+
+    def _has_died(self) -> bool:
+        """Tell whether the child has ended and nobody has been told."""
+        return not self._has_ended and readers.state(self._pid) in ("", "Z", "X")
+
+    def _bury(self) -> None:
+        """The child has ended: end what it left, publish the last words, and tell."""
+        self._has_ended = True
+        end_session(self._pid, _END_LIMIT)
+        poll = select.poll()
+        for terminal in self._terminals:
+            poll.register(terminal, select.POLLIN)
+        while poll.poll(_LAST_WORDS * 1000) and self._read_both():
+            continue
+        for index, framing in enumerate(self._framings):
+            self._take(index, framing.flush())
+        self._look_at = float("inf")
+        self._output.end("")
+        self._withdraw()
+        self._tell(Died(_status(self._pid)))
 
     # -- looking after the child ----------------------------------------------------------------------
 
@@ -328,7 +369,7 @@ class Reader:
     def _ask_again(self) -> None:
         self._rescues += 1
         if self._rescues > _RESCUES:
-            self.inbox.put(Lost("it no longer says when a cell has ended"))
+            self._tell(Lost("it no longer says when a cell has ended"))
             self._look_at = float("inf")
             return
         for framing in self._framings:
@@ -359,11 +400,11 @@ class Reader:
             return
         wait, kind, terminal = again
         if wait.pid == self._pid and self._is_replaced():
-            self.inbox.put(Lost("another program has taken its place"))
+            self._tell(Lost("another program has taken its place"))
             self._look_at = float("inf")
             return
         self._asked = Asked(wait, kind, terminal, self._output.take_prompt())
-        self.inbox.put(self._asked)
+        self._tell(self._asked)
 
     def _question(self) -> tuple[Wait, Question, Terminal] | None:
         for wait in self._waits():

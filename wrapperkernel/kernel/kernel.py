@@ -165,6 +165,9 @@ class Kernel(Configurable):
         """Call a hook with what it asks for of ``offered``; an interrupt ends it with KeyboardInterrupt."""
         return self._caller.call(hook, offered)
 
+    def come_to_rest(self) -> None:
+        """Do what need not hold up a cell; called behind its idle, in the same thread."""
+
     def evaluate(self, expression: Any) -> dict[str, Any]:
         """Evaluate one user expression; its failure is its own (PROTOCOL E9)."""
         try:

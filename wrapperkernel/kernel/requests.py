@@ -83,7 +83,8 @@ def conclude_execute(kernel: Kernel, request: Request, content: Content) -> Cont
 
 
 def remember_execute(kernel: Kernel, request: Request) -> None:
-    """Put a cell into the history, behind its idle."""
+    """Put a cell into the history, behind its idle, and let the kernel rest."""
+    kernel.come_to_rest()
     if request.stored and request.execution_count is not None:
         kernel.history.store_later(request.execution_count, request.content["code"], request.result)
 
