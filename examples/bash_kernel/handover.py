@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from wrapperkernel.child import Handover
+from wrapperkernel.child import Ended, Handover
 
 # In these, @D is the folder, @O and @E are the terminals, which are opened by their paths each time: then
 # `exec >file`, or the closing of every descriptor, does not touch the marks. $1 is the cell's nonce.
@@ -27,7 +27,7 @@ _FILES = {
 """,
     # $2 is the number of the rescue, $3 the status. What an interrupted bash prints as its prompt is told.
     "rescue": r"""
-\builtin printf %s "${PS1@P}" >|@D/prompt
+[[ -e @D/prompt ]] || \builtin printf %s "${PS1@P}" >|@D/prompt
 \builtin printf '\e]7770;%s;E;!%s\a' "$1" "$3" >|@O
 \builtin printf '\e]7770;%s;E;!%s\a' "$1" "$3" >|@E
 """,
@@ -39,7 +39,7 @@ if [[ $2 == 0 || "${PS1-}${PS0-}${PROMPT_COMMAND[*]-}" ]]; then {
 [[ -v PROMPT_COMMAND && "${PROMPT_COMMAND@a}" != *r* ]] && {
 \builtin declare -p PROMPT_COMMAND; \builtin unset PROMPT_COMMAND; }
 } >|@D/prompts; fi
-if [[ -s @D/traps || $- == *[xv]* || "${PS1-}" ]]; then
+if [[ $2 != 0 || -s @D/traps || $- == *[xv]* || "${PS1-}" ]]; then
 \builtin printf '\e]7770;%s;F;%s,!%s\a' "$1" "$2" "$-" >|@O
 \builtin printf '\e]7770;%s;F;%s,!%s\a' "$1" "$2" "$-" >|@E
 \builtin set +xv
@@ -80,7 +80,12 @@ _UNSHADOW = r""" POSIXLY_CORRECT=1
 # For reading, too: some programs ask there.
 _STDERR = r" \exec 2<>@E"
 
-_STARTUP_FILE = "if [[ -r ~/.bashrc ]]; then . ~/.bashrc; fi"
+# Its status is not that of a cell.
+_STARTUP_FILE = "if [[ -r ~/.bashrc ]]; then . ~/.bashrc; fi\n\\builtin :"
+
+
+# The status of what SIGINT has ended.
+_INTERRUPTED = "130"
 
 
 def quoted(text: str) -> str:
@@ -94,22 +99,26 @@ class BashHandover(Handover):
     _status = "0"
     _flags = ""
     _is_noisy = False
+    _was_rescued = False
 
-    def argv(self, program: Sequence[str]) -> list[str]:
-        """Return the command line: interactive, but without a line editor."""
-        return [*program, "--noediting", "--rcfile", self.folder.file("rc"), "-i"]
-
-    def start(self, *, personal: bool) -> None:
-        """Write the files that every cell uses, then run the user's .bashrc as a cell."""
+    def prepare(self, program: Sequence[str]) -> list[str]:
+        """Write the files that every cell uses; return the command line: interactive, but no line editor."""
         for name, text in _FILES.items():
             self.folder.write(name, self._filled(text).lstrip("\n") + "\n")
         self._cell = self._filled(_CELL)
         self._expect_prompts("")
+        return [*program, "--noediting", "--rcfile", self.folder.file("rc"), "-i"]
+
+    def start(self, *, personal: bool) -> None:
+        """Run the user's .bashrc as a cell."""
         self._command(self._filled(_STDERR))
         self.cell(self.first, _STARTUP_FILE if personal else ":")
 
     def cell(self, number: int, code: str) -> None:
         """Write the cell's file, with what the last one left put back, and have bash read it."""
+        if self._was_rescued:
+            self._was_rescued = False
+            self.folder.take("prompt")  # of an end that it did not have to tell
         traps: list[str] = []
         if self._is_noisy:
             traps = restored_traps(self.folder.take("traps") or "")
@@ -139,6 +148,7 @@ class BashHandover(Handover):
 
     def rescue(self, number: int, attempt: int) -> None:
         """Have the marks printed, and what the rest of the line would have done."""
+        self._was_rescued = True
         if attempt > 1:
             self._command(_UNSHADOW)
         self._command(self._filled(_RESCUE), number, attempt)
@@ -147,9 +157,21 @@ class BashHandover(Handover):
         """Return the line that gives bash its FIFO back."""
         return f" {self._filled(_REOPEN)}\n".encode()
 
-    def noise(self) -> str:
-        """Return the newline and the prompt that an interrupted bash prints."""
-        return "\n" + (self.folder.take("prompt") or "")
+    def denoised(self, text: str, end: Ended) -> str:
+        """Drop what bash prints when SIGINT ends a line (a newline and its prompt) or a program (a newline).
+
+        A program that still runs may have printed behind it.
+        """
+        prompt = self.folder.take("prompt")
+        if end.broken:
+            before, noise, behind = text.rpartition(f"\n{prompt or ''}")
+            text = before + behind if noise else text
+        if not text.strip("\n"):
+            return ""
+        if not end.broken and end.status != _INTERRUPTED:
+            return text
+        text = text.removeprefix("\n")
+        return text[:-1] if text.endswith("\n\n") else text
 
     def _expect_prompts(self, printed: str) -> None:
         """Put these prompts back before each cell, until others are there behind one."""

@@ -43,7 +43,7 @@ def test_an_unfinished_line_goes_out_when_it_is_due(published: Published) -> Non
 def test_it_becomes_a_prompt_instead(published: Published) -> None:
     published.output.add(1, "stdout", "Hello\nName? ", 0.0)
     assert published.output.take_prompt() == "Name? "
-    published.output.end("")
+    published.output.end(str)
     assert published.texts == [(1, "stdout", "Hello\n")]
 
 
@@ -73,10 +73,10 @@ def test_the_noise_of_an_interrupt_is_dropped(published: Published) -> None:
     output.break_off(0.0)
     output.add(1, "stderr", "error\n", 0.0)
     output.add(1, "stderr", "\n$ ", 0.0)
-    output.end("\n$ ")
+    output.end(lambda text: text.removesuffix("\n$ "))
     assert published.texts == [(1, "stderr", "error\n")]
     output.add(1, "stderr", "\n$ ", 0.0)  # of another cell: output like any other
-    output.end("\n$ ")
+    output.end(lambda text: text.removesuffix("\n$ "))
     assert "".join(text for _, _, text in published.texts) == "error\n\n$ "
 
 
@@ -103,7 +103,7 @@ def test_nothing_is_lost_doubled_or_moved(parts: list[tuple[int, str, str, bool]
         published.output.add(cell, name, text, float(number))
         if waits:
             published.output.flush_due(number + 0.5)
-    published.output.end("")
+    published.output.end(str)
 
     def characters(texts: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
         return [(cell, name, character) for cell, name, text in texts for character in text]

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from wrapperkernel.child.processes import below, end_session, members, signal_all, started_since
+from wrapperkernel.child.processes import below, children, end_session, members, signal_all, started_since
 
 LIMIT = 30.0  # s, for what is due at once
 SHORT = 0.2  # s for ending a session that will use all of them
@@ -196,24 +196,19 @@ def test_below_a_process_that_has_gone_is_nobody() -> None:
 
 
 def test_what_was_there_before_was_not_started_since() -> None:
-    with Session.bash("sleep 1000 & echo $$ $!; read -r; sleep 1000 & read -r") as session:
-        before = below(session.pid)
+    """Nor was what that has started."""
+    script = "(sleep 1000 & wait) & echo $$ $!; read -r; (sleep 1000 & wait) & read -r"
+    with Session.bash(script) as session:
+        eventually(lambda: len(below(session.pid)) == 2)
+        before = children(session.pid)
         assert before == session.pids[1:]
-        assert started_since(session.pid, 0.0) == before
-        now = next_tick()
-        assert started_since(session.pid, now) == []
+        assert started_since(session.pid, before) == []
         session.process.stdin.write(b"\n")  # type: ignore[union-attr]
         session.process.stdin.flush()  # type: ignore[union-attr]
-        [started] = eventually(lambda: started_since(session.pid, now))
-        assert started not in before
-
-
-def next_tick() -> float:
-    """Return a moment in the system's next tick, in which nothing has begun yet."""
-    tick = 1 / os.sysconf("SC_CLK_TCK")
-    until = (time.clock_gettime(time.CLOCK_BOOTTIME) // tick + 1) * tick
-    eventually(lambda: time.clock_gettime(time.CLOCK_BOOTTIME) > until)
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+        eventually(lambda: len(started_since(session.pid, before)) == 2)
+        [sleep, subshell] = started_since(session.pid, before)
+        assert children(subshell) == [sleep]
+        assert set(started_since(session.pid, [])) == set(below(session.pid))
 
 
 # --- signal_all ---------------------------------------------------------------------------------------

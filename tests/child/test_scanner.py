@@ -21,7 +21,7 @@ def scan(data: bytes, cuts: list[int] | None = None, *, child: str = CHILD) -> l
     parts: list[str | Mark] = []
     for begin, end in pairwise(places):
         parts += scanner.feed(data[begin:end])
-    if rest := scanner.flush():
+    if rest := scanner.finish():
         parts.append(rest)
     joined: list[str | Mark] = []
     for part in parts:
@@ -112,6 +112,15 @@ def test_an_escape_sequence_is_held_back_until_it_is_whole(text: str) -> None:
     assert scanner.holds
     assert scanner.flush() == text
     assert not scanner.holds
+
+
+def test_half_a_character_is_never_given_away() -> None:
+    scanner = Scanner(CHILD)
+    assert list(scanner.feed("aé".encode()[:2])) == ["a"]
+    assert scanner.flush() == ""
+    assert list(scanner.feed("é".encode()[1:])) == ["é"]
+    assert list(scanner.feed(b"\xc3")) == []
+    assert scanner.finish() == "\ufffd"
 
 
 def test_another_childs_mark_is_text() -> None:

@@ -1,6 +1,7 @@
 """The process behind a wrapper kernel: started, handed its cells, read, interrupted, replaced."""
 
+from .framing import Ended
 from .handover import Handover
 from .kernel import ChildKernel
 
-__all__ = ["ChildKernel", "Handover"]
+__all__ = ["ChildKernel", "Ended", "Handover"]

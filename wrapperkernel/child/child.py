@@ -24,14 +24,16 @@ from .guardian import Guardian
 from .handover import Handover
 from .ladder import Ladder, Step
 from .launch import launch
-from .processes import end_session, signal_all, started_since
+from .processes import children, end_session, signal_all, started_since
 from .reader import Asked, Died, Lost, Reader
 from .readers import Question, waits
 from .terminal import Terminal
 
 # Seconds that the end of a child's session may take, of those that a shutdown has.
 _END_LIMIT = 0.3
-# Seconds for which an answer may stay unread before the terminal's echo is put back.
+# Seconds that an answer may be under way to the terminal's queue, and then stay unread there, before the
+# terminal's echo is put back.
+_UNDERWAY_LIMIT = 0.005
 _ANSWER_LIMIT = 0.05
 _GLANCE = 0.001
 # How often a program that wants input from nobody is told that there is none, before it is interrupted.
@@ -94,7 +96,7 @@ class ChildProcess:
         self.has_started = False
         """Whether it was ever ready for a cell."""
         self._is_ready = False
-        self._began = 0.0
+        self._before: Sequence[int] = ()  # children of the child that earlier cells have left running
         self._process: subprocess.Popen[bytes] | None = None
         self._guardian: Guardian | None = None
         self._reader: Reader | None = None
@@ -108,7 +110,7 @@ class ChildProcess:
     def start(self, *, personal: bool) -> None:
         """Start the program and hand it what makes it ready, without waiting; OSError if that fails."""
         self._process = launch(
-            self._handover.argv(self._program),
+            self._handover.prepare(self._program),
             terminal=self._terminals[0].path,
             commands=self._folder.fifo,
             cwd=self._directory,
@@ -142,7 +144,6 @@ class ChildProcess:
             if outcome.end is not None or outcome.interrupted:
                 return outcome
         self.cells += 1
-        self._began = time.clock_gettime(time.CLOCK_BOOTTIME)
         self._reader.expect(self.cells)
         self._handover.cell(self.cells, code)
         self._is_ready = False
@@ -151,6 +152,7 @@ class ChildProcess:
     def rest(self) -> None:
         """Let what comes between cells be read; behind each ``run``, as soon as nothing waits for it."""
         if self._reader is not None:
+            self._before = children(self.pid)
             self._reader.hand_back()
 
     @shielded
@@ -233,9 +235,9 @@ class ChildProcess:
                 if ladder.steps == 1:
                     self._reader.rescue()
             case Step.TERMINATE:
-                signal_all(started_since(self.pid, self._began), signal.SIGTERM)
+                signal_all(started_since(self.pid, self._before), signal.SIGTERM)
             case Step.KILL:
-                signal_all(started_since(self.pid, self._began), signal.SIGKILL)
+                signal_all(started_since(self.pid, self._before), signal.SIGKILL)
             case Step.REPLACE:
                 return False
         return True
@@ -260,12 +262,15 @@ class ChildProcess:
         self._reader.hand_back()
         try:
             text = self._ask(asked, ask)
+            self._reader.take_over()  # what comes next may be the prompt of the next question
             self._type(asked, _typed(text, asked.kind))
         except InputWithdrawn:
             return
         except EOFError:
+            self._reader.take_over()
             self._type(asked, asked.terminal.end_of_file())
         except StdinNotAllowed:
+            self._reader.take_over()
             self._publish(self.cells, "stdout", asked.prompt)
             self._type(asked, asked.terminal.end_of_file())
             raise
@@ -279,12 +284,16 @@ class ChildProcess:
 
     def _type(self, asked: Asked, data: bytes) -> None:
         """Type an answer. Frontends show it themselves, so the terminal must not until it has been read."""
-        asked.terminal.hide_echo()
-        asked.terminal.write(data)
-        until = time.monotonic() + _ANSWER_LIMIT
-        while time.monotonic() < until and asked.wait in self._waits():
+        terminal = asked.terminal
+        terminal.hide_echo()
+        terminal.write(data)
+        until = time.monotonic() + _UNDERWAY_LIMIT
+        while not terminal.unread and asked.wait in self._waits() and time.monotonic() < until:
             time.sleep(_GLANCE)
-        asked.terminal.show_echo()
+        until = time.monotonic() + _ANSWER_LIMIT
+        while terminal.unread and time.monotonic() < until:
+            time.sleep(_GLANCE)
+        terminal.show_echo()
 
     def _waits(self) -> Sequence[object]:
         paths = [terminal.path for terminal in self._terminals]

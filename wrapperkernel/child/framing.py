@@ -101,8 +101,13 @@ class Framing:
                 yield from self._mark(part)
 
     def flush(self) -> Iterator[Event]:
-        """Yield what was held back because it was unfinished."""
+        """Yield what was held back because it was unfinished, and has waited long enough."""
         if text := self._scanner.flush():
+            yield from self._text(text)
+
+    def finish(self) -> Iterator[Event]:
+        """Yield all that was held back: nothing more will come."""
+        if text := self._scanner.finish():
             yield from self._text(text)
 
     def _text(self, text: str) -> Iterator[Event]:

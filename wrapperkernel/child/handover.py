@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .folder import Folder
+from .framing import Ended
 
 
 class Handover:
@@ -24,8 +25,8 @@ class Handover:
         self.first = first
         self.stdout, self.stderr = terminals
 
-    def argv(self, program: Sequence[str]) -> list[str]:
-        """Return the command line of the child, which reads its commands from stdin."""
+    def prepare(self, program: Sequence[str]) -> list[str]:
+        """Write the files that the child needs, and return its command line; it reads commands from stdin."""
         raise NotImplementedError
 
     def start(self, *, personal: bool) -> None:
@@ -54,6 +55,6 @@ class Handover:
         """Return what is typed on the terminal to a child that has lost its FIFO and reads commands there."""
         raise NotImplementedError
 
-    def noise(self) -> str:
-        """Return what the child has printed on stderr because a cell was broken off."""
-        return ""
+    def denoised(self, text: str, end: Ended) -> str:
+        """Return what came on stderr between an interrupt and the end, without what the child says to it."""
+        return text

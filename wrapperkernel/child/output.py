@@ -27,29 +27,31 @@ class Output:
         self._name = "stdout"
         self._held = ""
         self._since = 0.0
-        self._broken: float | None = None
+        self._suspect: list[str] | None = None  # what came on stderr since the cell was broken off
+        self._suspect_cell = 0
+        self._broken_at = 0.0
         self.unfinished = False
         """Whether the line that was printed last has no end yet, gone out or not."""
 
     @property
     def due(self) -> float:
         """The moment when what is held goes out; infinity when nothing is held."""
-        if not self._held:
-            return float("inf")
-        return self._since + (PATIENCE if self._broken is None else _BROKEN_PATIENCE)
+        line = self._since + PATIENCE if self._held else float("inf")
+        return min(line, self._broken_at + _BROKEN_PATIENCE) if self._suspect else line
 
     def add(self, cell: int, name: str, text: str, now: float) -> None:
         """Take text of a stream that belongs to a cell."""
         self.unfinished = not text.endswith("\n")
+        if self._suspect is not None and name == "stderr":
+            self._suspect.append(text)
+            self._suspect_cell = cell
+            return
         if (cell, name) != (self._cell, self._name):
             self.flush()
             self._cell, self._name = cell, name
         if not self._held:
             self._since = now
         whole, newline, rest = (self._held + text).rpartition("\n")
-        if self._broken is not None and name == "stderr":
-            self._held += text
-            return
         if len(rest) > _LONGEST:
             whole, newline, rest = whole + newline + rest, "", ""
         if whole or newline:
@@ -59,9 +61,10 @@ class Output:
 
     def flush_due(self, now: float) -> None:
         """Pass on what has been held for long enough."""
-        if now >= self.due:
-            self._broken = None
+        if self._held and now >= self._since + PATIENCE:
             self.flush()
+        if self._suspect and now >= self._broken_at + _BROKEN_PATIENCE:
+            self._acquit(str)
 
     def flush(self) -> None:
         """Pass on what is held."""
@@ -77,11 +80,18 @@ class Output:
     def break_off(self, now: float) -> None:
         """The cell is being interrupted: what the child says to that on stderr may be noise, so hold it."""
         self.flush()
-        self._broken = now
+        self._suspect = self._suspect or []
+        self._broken_at = now
 
-    def end(self, noise: str) -> None:
-        """The cell has ended: pass on all of it, but for the noise at the end if it was broken off."""
-        if self._broken is not None and self._name == "stderr" and noise:
-            self._held = self._held.removesuffix(noise)
-        self._broken = None
+    def end(self, denoised: Callable[[str], str]) -> None:
+        """The cell has ended: pass on all of it, but what came on stderr since an interrupt ``denoised``."""
         self.flush()
+        if self._suspect is not None:
+            self._acquit(denoised)
+            self._suspect = None
+
+    def _acquit(self, denoised: Callable[[str], str]) -> None:
+        text = denoised("".join(self._suspect or ()))
+        self._suspect = []
+        if text:
+            self._publish(self._suspect_cell, "stderr", text)

@@ -35,13 +35,20 @@ def below(pid: int) -> list[int]:
     return found[:0:-1]
 
 
-def started_since(root: int, moment: float) -> list[int]:
-    """Return the processes below `root` that began after a moment of CLOCK_BOOTTIME, deepest first.
+def children(pid: int) -> list[int]:
+    """Return the processes right below one."""
+    return _children(pid)
 
-    The system counts in ticks of 0.01 s; one that began in the tick of the moment is returned.
+
+def started_since(root: int, before: Collection[int]) -> list[int]:
+    """Return the processes below `root` but for its children that were there `before`, deepest first.
+
+    What those have below them is theirs, whenever it has begun.
     """
-    ticks = int(moment * os.sysconf("SC_CLK_TCK"))
-    return [pid for pid in below(root) if _began(pid) >= ticks]
+    found = [pid for pid in _children(root) if pid not in before]
+    for each in found:
+        found += _children(each)
+    return found[::-1]
 
 
 def signal_all(pids: Iterable[int], signum: int) -> None:
@@ -104,12 +111,6 @@ def _living(pid: int, session: int) -> int:
     # A process whose first thread alone has ended looks like a zombie, but has other threads.
     has_ended = fields[0] in b"ZX" and int(fields[17]) <= 1
     return 0 if has_ended else int(fields[2])
-
-
-def _began(pid: int) -> int:
-    """Return the tick in which a process began; -1 if it has ended."""
-    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    return int(fields[19]) if fields else -1
 
 
 def _children(pid: int) -> list[int]:

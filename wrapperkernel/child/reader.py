@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from ..wake import Wake
 from . import readers
@@ -283,10 +284,13 @@ class Reader:
             self._become_ready(self._is_ready)
 
     def _end(self) -> None:
-        """The cell has ended on both terminals; the first has told the status."""
-        end = self._ends[0]
-        assert end is not None
-        self._output.end(self._handover.noise() if end.broken else "")
+        """The cell has ended on both terminals; the first has told the status.
+
+        It was broken off if one of them says so: an interrupt may come between the marks.
+        """
+        ends = [end for end in self._ends if end is not None]
+        end = Ended(ends[0].status, any(end.broken for end in ends))
+        self._output.end(partial(self._handover.denoised, end=end))
         self._withdraw()
         self._tell(end)
 
@@ -328,9 +332,9 @@ class Reader:
         while poll.poll(_LAST_WORDS * 1000) and self._read_both():
             continue
         for index, framing in enumerate(self._framings):
-            self._take(index, framing.flush())
+            self._take(index, framing.finish())
         self._look_at = float("inf")
-        self._output.end("")
+        self._output.end(str)
         self._withdraw()
         self._tell(Died(_status(self._pid)))
 

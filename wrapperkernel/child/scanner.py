@@ -47,7 +47,7 @@ class Scanner:
     """Tells text from the marks of one child; feed it what its terminal brings.
 
     Text is decoded as UTF-8 (``errors="replace"``). Half a code point, half a mark and half an escape
-    sequence are held back until the rest comes; ``flush`` gives up waiting.
+    sequence are held back until the rest comes; ``flush`` and ``finish`` give up waiting.
     """
 
     def __init__(self, child: str) -> None:
@@ -94,7 +94,14 @@ class Scanner:
             yield text
 
     def flush(self) -> str:
-        """Return what is held back, and hold it no longer."""
+        """Return what is held back, but for half a code point, of which the rest must come."""
+        held, self._bytes = self._bytes, b""
+        text = self._decoded(held)
+        escape, self._text = self._text, ""
+        return text + escape
+
+    def finish(self) -> str:
+        """Return all that is held back: nothing more will come."""
         held, self._bytes = self._bytes, b""
         return self._decoded(held, ends=True)
 
