@@ -33,6 +33,7 @@ _FILES = {
 """,
     # $2 is 0, or the number of the rescue. A "!" says that something of ours may have been printed.
     "quieten": r"""
+[[ "${PS1-}" ]] && \builtin printf %s "${PS1@P}" >|@D/shown
 if [[ $2 == 0 || "${PS1-}${PS0-}${PROMPT_COMMAND[*]-}" ]]; then {
 [[ -v PS1 && "${PS1@a}" != *r* ]] && { \builtin declare -p PS1; \builtin unset PS1; }
 [[ -v PS0 && "${PS0@a}" != *r* ]] && { \builtin declare -p PS0; \builtin unset PS0; }
@@ -84,6 +85,8 @@ _STDERR = r" \exec 2<>@E"
 _STARTUP_FILE = "if [[ -r ~/.bashrc ]]; then . ~/.bashrc; fi\n\\builtin :"
 
 
+# What bash says to the rest of a line of ours, of which it has thrown away the beginning: no line is named.
+_CUT_LINE = re.compile(r"bash: syntax error near unexpected token `.*'\n")
 # The status of what SIGINT has ended.
 _INTERRUPTED = "130"
 
@@ -99,6 +102,7 @@ class BashHandover(Handover):
     _status = "0"
     _flags = ""
     _is_noisy = False
+    _shown = ""  # the prompt as it looked when it was last taken away
     _was_rescued = False
 
     def prepare(self, program: Sequence[str]) -> list[str]:
@@ -145,6 +149,7 @@ class BashHandover(Handover):
         self._flags = value.removeprefix("=")
         if not value.startswith("=") and (prompts := self.folder.take("prompts")) is not None:
             self._expect_prompts(prompts)
+            self._shown = self.folder.take("shown") or ""
 
     def rescue(self, number: int, attempt: int) -> None:
         """Have the marks printed, and what the rest of the line would have done."""
@@ -157,18 +162,22 @@ class BashHandover(Handover):
         """Return the line that gives bash its FIFO back."""
         return f" {self._filled(_REOPEN)}\n".encode()
 
-    def denoised(self, text: str, end: Ended) -> str:
+    def denoised(self, text: str, end: Ended, *, early: bool) -> tuple[str, str]:
         """Drop what bash prints when SIGINT ends a line (a newline and its prompt) or a program (a newline).
 
         A program that still runs may have printed behind it.
         """
-        prompt = self.folder.take("prompt")
+        prompt = self.folder.take("prompt") or self._shown
+        return self._denoised(text, end, prompt, early=early), prompt
+
+    def _denoised(self, text: str, end: Ended, prompt: str, *, early: bool) -> str:
+        if prompt:
+            text = re.sub(rf"\n?{re.escape(prompt)}", "", text)
         if end.broken:
-            before, noise, behind = text.rpartition(f"\n{prompt or ''}")
-            text = before + behind if noise else text
+            text = _CUT_LINE.sub("", text)
         if not text.strip("\n"):
             return ""
-        if not end.broken and end.status != _INTERRUPTED:
+        if not early and not end.broken and end.status != _INTERRUPTED:
             return text
         text = text.removeprefix("\n")
         return text[:-1] if text.endswith("\n\n") else text

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wrapperkernel.child.output import PATIENCE, Output
+from wrapperkernel.child.output import PATIENCE, Output, quiet
 
 
 class Published:
@@ -43,7 +43,7 @@ def test_an_unfinished_line_goes_out_when_it_is_due(published: Published) -> Non
 def test_it_becomes_a_prompt_instead(published: Published) -> None:
     published.output.add(1, "stdout", "Hello\nName? ", 0.0)
     assert published.output.take_prompt() == "Name? "
-    published.output.end(str)
+    published.output.end(quiet)
     assert published.texts == [(1, "stdout", "Hello\n")]
 
 
@@ -68,15 +68,32 @@ def test_a_long_line_is_not_held(published: Published) -> None:
     assert published.texts == [(1, "stdout", "x" * 5000)]
 
 
+def without_prompt(text: str) -> tuple[str, str]:
+    return text.removesuffix("\n$ "), "$ "
+
+
+def test_noise_that_comes_again_is_dropped_until_the_next_cell(published: Published) -> None:
+    output = published.output
+    output.break_off(0.0)
+    output.add(1, "stderr", "\n$ ", 0.0)
+    output.end(without_prompt)
+    output.add(1, "stderr", "\n", 0.0)
+    output.add(1, "stderr", "$ \n", 0.0)
+    output.begin()
+    output.add(2, "stderr", "\n$ \n", 0.0)
+    assert published.texts == [(2, "stderr", "\n$ \n")]
+
+
 def test_the_noise_of_an_interrupt_is_dropped(published: Published) -> None:
     output = published.output
     output.break_off(0.0)
     output.add(1, "stderr", "error\n", 0.0)
     output.add(1, "stderr", "\n$ ", 0.0)
-    output.end(lambda text: text.removesuffix("\n$ "))
+    output.end(without_prompt)
     assert published.texts == [(1, "stderr", "error\n")]
-    output.add(1, "stderr", "\n$ ", 0.0)  # of another cell: output like any other
-    output.end(lambda text: text.removesuffix("\n$ "))
+    output.begin()
+    output.add(2, "stderr", "\n$ ", 0.0)  # of another cell: output like any other
+    output.end(without_prompt)
     assert "".join(text for _, _, text in published.texts) == "error\n\n$ "
 
 
@@ -103,7 +120,7 @@ def test_nothing_is_lost_doubled_or_moved(parts: list[tuple[int, str, str, bool]
         published.output.add(cell, name, text, float(number))
         if waits:
             published.output.flush_due(number + 0.5)
-    published.output.end(str)
+    published.output.end(quiet)
 
     def characters(texts: list[tuple[int, str, str]]) -> list[tuple[int, str, str]]:
         return [(cell, name, character) for cell, name, text in texts for character in text]

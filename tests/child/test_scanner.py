@@ -91,14 +91,14 @@ def test_text_of_a_user_is_no_mark(parts: list[bytes], cuts: list[int]) -> None:
 
 
 @given(
-    marks, st.integers(2, 60), st.sampled_from([b"", b"\nbash$ "]), st.lists(st.integers(0, 999), max_size=6)
+    marks, st.integers(1, 60), st.sampled_from([b"", b"\nbash$ "]), st.lists(st.integers(0, 999), max_size=6)
 )
 def test_a_mark_that_was_cut_is_dropped(mark: Mark, size: int, noise: bytes, cuts: list[int]) -> None:
     printed = mark.printed(CHILD)
     cut = printed[: min(size, len(printed) - 1)]
     if noise and len(cut) <= len(BEGIN):
         return  # too little to be told from a user's
-    whole = Mark(7, "E", "130")
+    whole = Mark(7, "E", "!130")
     found = scan(b"text" + cut + noise + whole.printed(CHILD) + b"after", cuts)
     assert found == ["text" + noise.decode(), whole, "after"]
 
@@ -112,6 +112,10 @@ def test_an_escape_sequence_is_held_back_until_it_is_whole(text: str) -> None:
     assert scanner.holds
     assert scanner.flush() == text
     assert not scanner.holds
+
+
+def test_what_a_user_prints_last_is_no_cut_mark() -> None:
+    assert scan(b"\x1b" + Mark(7, "E", "0").printed(CHILD)) == ["\x1b", Mark(7, "E", "0")]
 
 
 def test_half_a_character_is_never_given_away() -> None:

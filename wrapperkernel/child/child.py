@@ -24,7 +24,7 @@ from .guardian import Guardian
 from .handover import Handover
 from .ladder import Ladder, Step
 from .launch import launch
-from .processes import children, end_session, signal_all, started_since
+from .processes import children, end_session, group_of, signal_all, started_since
 from .reader import Asked, Died, Lost, Reader
 from .readers import Question, waits
 from .terminal import Terminal
@@ -36,6 +36,8 @@ _END_LIMIT = 0.3
 _UNDERWAY_LIMIT = 0.005
 _ANSWER_LIMIT = 0.05
 _GLANCE = 0.001
+# Seconds for which a child may be busy with the line that hands it a cell, and which must not be cut in two.
+_BEGIN = 0.004
 # How often a program that wants input from nobody is told that there is none, before it is interrupted.
 _REFUSALS = 3
 
@@ -96,6 +98,8 @@ class ChildProcess:
         self.has_started = False
         """Whether it was ever ready for a cell."""
         self._is_ready = False
+        self._was_interrupted = False
+        self._handed_over = 0.0
         self._before: Sequence[int] = ()  # children of the child that earlier cells have left running
         self._process: subprocess.Popen[bytes] | None = None
         self._guardian: Guardian | None = None
@@ -143,9 +147,13 @@ class ChildProcess:
             outcome = self._follow(Ready, _refuse)
             if outcome.end is not None or outcome.interrupted:
                 return outcome
+        if self._was_interrupted:
+            self._was_interrupted = False
+            self._reader.settle()
         self.cells += 1
         self._reader.expect(self.cells)
         self._handover.cell(self.cells, code)
+        self._handed_over = time.monotonic()
         self._is_ready = False
         return self._follow(Ended, ask)
 
@@ -199,6 +207,8 @@ class ChildProcess:
                 self._handover.ready(news.value, noisy=news.noisy)
             if isinstance(news, Ended):
                 self._handover.ended(news.status)
+                if ladder is not None:
+                    self._end_strays()
                 for terminal in self._terminals:
                     terminal.restore()
             if isinstance(news, last):
@@ -220,8 +230,9 @@ class ChildProcess:
     def _climb(self, ladder: Ladder | None) -> Ladder:
         """The user interrupts: begin the ladder, or hurry."""
         now = time.monotonic()
+        self._was_interrupted = True
         if ladder is None:
-            return Ladder(now)
+            return Ladder(max(now, self._handed_over + _BEGIN))
         ladder.hurry(now)
         return ladder
 
@@ -253,6 +264,15 @@ class ChildProcess:
             self._terminals[0].write(self._terminals[0].interrupt_character())
         except ProcessLookupError:
             return  # just gone; the next step comes soon
+
+    def _end_strays(self) -> None:
+        """Kill what the interrupted cell left in the child's own process group.
+
+        An interrupt may hit a process between its fork and its own group: such a copy of the child takes itself
+        for it, and goes on with the rest of the line.
+        """
+        left = started_since(self.pid, self._before)
+        signal_all([pid for pid in left if group_of(pid) == self.pid], signal.SIGKILL)
 
     # -- input ----------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from .scanner import Mark, Scanner
+from .scanner import RESCUED, Mark, Scanner
 
 
 class Place(Enum):
@@ -119,7 +119,7 @@ class Framing:
     def _mark(self, mark: Mark) -> Iterator[Event]:
         if mark.kind == "E" and self.place is Place.INSIDE:
             self.place = Place.BEHIND
-            yield Ended(mark.value.removeprefix("!"), mark.value.startswith("!"))
+            yield Ended(mark.value.removeprefix(RESCUED), mark.value.startswith(RESCUED))
             if self._is_released:
                 yield from self._between(is_noisy=False)
         elif mark.kind == "F":

@@ -55,6 +55,10 @@ class Handover:
         """Return what is typed on the terminal to a child that has lost its FIFO and reads commands there."""
         raise NotImplementedError
 
-    def denoised(self, text: str, end: Ended) -> str:
-        """Return what came on stderr between an interrupt and the end, without what the child says to it."""
-        return text
+    def denoised(self, text: str, end: Ended, *, early: bool) -> tuple[str, str]:
+        """Return what came on stderr between an interrupt and the end, without what the child says to it.
+
+        And that noise, if it may come again. ``early``: the interrupt may have come before the child had read
+        the line of the cell.
+        """
+        return text, ""

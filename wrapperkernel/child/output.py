@@ -18,6 +18,10 @@ Publish = Callable[[int, str, str], None]
 """Called with the number of a cell, the stream's name and text."""
 
 
+Denoise = Callable[[str], tuple[str, str]]
+"""Called with what came since an interrupt; returns the part of it that is output, and the noise."""
+
+
 class Output:
     """Passes text on in the order in which it came, whole lines at once."""
 
@@ -29,6 +33,7 @@ class Output:
         self._since = 0.0
         self._suspect: list[str] | None = None  # what came on stderr since the cell was broken off
         self._suspect_cell = 0
+        self._noise: str | None = None  # what may come again, behind a cell that was interrupted
         self._broken_at = 0.0
         self.unfinished = False
         """Whether the line that was printed last has no end yet, gone out or not."""
@@ -41,6 +46,10 @@ class Output:
 
     def add(self, cell: int, name: str, text: str, now: float) -> None:
         """Take text of a stream that belongs to a cell."""
+        if self._noise is not None and name == "stderr":
+            text = self._without_noise(text)
+            if not text:
+                return
         self.unfinished = not text.endswith("\n")
         if self._suspect is not None and name == "stderr":
             self._suspect.append(text)
@@ -64,7 +73,7 @@ class Output:
         if self._held and now >= self._since + PATIENCE:
             self.flush()
         if self._suspect and now >= self._broken_at + _BROKEN_PATIENCE:
-            self._acquit(str)
+            self._acquit(quiet)
 
     def flush(self) -> None:
         """Pass on what is held."""
@@ -77,21 +86,47 @@ class Output:
         prompt, self._held = self._held, ""
         return prompt
 
+    def begin(self) -> None:
+        """A cell begins: what comes now is output."""
+        self._noise = None
+
     def break_off(self, now: float) -> None:
         """The cell is being interrupted: what the child says to that on stderr may be noise, so hold it."""
         self.flush()
         self._suspect = self._suspect or []
         self._broken_at = now
 
-    def end(self, denoised: Callable[[str], str]) -> None:
-        """The cell has ended: pass on all of it, but what came on stderr since an interrupt ``denoised``."""
+    def end(self, denoised: Denoise) -> None:
+        """The cell has ended: pass on all of it, but what came on stderr since an interrupt ``denoised``.
+
+        Who is interrupted while it writes may write again: until the next cell begins, noise is dropped.
+        """
         self.flush()
         if self._suspect is not None:
-            self._acquit(denoised)
+            self._noise = self._acquit(denoised)
             self._suspect = None
 
-    def _acquit(self, denoised: Callable[[str], str]) -> None:
-        text = denoised("".join(self._suspect or ()))
+    def _without_noise(self, text: str) -> str:
+        """Drop newlines and noise at the beginning of a text."""
+        assert self._noise is not None
+        while text:
+            if text.startswith("\n"):
+                text = text[1:]
+            elif self._noise and text.startswith(self._noise):
+                text = text.removeprefix(self._noise)
+            else:
+                self._noise = None
+                return text
+        return text
+
+    def _acquit(self, denoised: Denoise) -> str:
+        text, noise = denoised("".join(self._suspect or ()))
         self._suspect = []
         if text:
             self._publish(self._suspect_cell, "stderr", text)
+        return noise
+
+
+def quiet(text: str) -> tuple[str, str]:
+    """Find no noise in a text."""
+    return text, ""

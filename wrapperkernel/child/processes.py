@@ -51,6 +51,14 @@ def started_since(root: int, before: Collection[int]) -> list[int]:
     return found[::-1]
 
 
+def group_of(pid: int) -> int:
+    """Return the process group of a process; 0 if it has ended."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
+
+
 def signal_all(pids: Iterable[int], signum: int) -> None:
     """Send a signal to each process, but those that have gone or are another user's."""
     for pid in pids:

@@ -24,7 +24,7 @@ from . import readers
 from .folder import Folder
 from .framing import Ended, Event, Framing, Place, Ready, Text
 from .handover import Handover
-from .output import Output
+from .output import Output, quiet
 from .processes import end_session
 from .readers import Question, Wait
 from .terminal import Terminal
@@ -33,6 +33,9 @@ NAMES = ("stdout", "stderr")
 # Seconds without output before the first look at who waits for what, and between the looks after it.
 _FIRST_LOOK = 0.05
 _LOOKS = (0.02, 0.04, 0.08, 0.16, 0.25)
+# Seconds for which a child may take to become idle after an interrupt, and between two looks.
+_SETTLE_LIMIT = 0.05
+_GLANCE = 0.002
 # Seconds in which a child that has ended may still have output on its way.
 _LAST_WORDS = 0.02
 # Seconds that the end of a dead child's session may take.
@@ -41,6 +44,8 @@ _END_LIMIT = 0.3
 _RESCUES = 3
 # Seconds for which the end of the thread is waited for.
 _STOP_LIMIT = 0.3
+# Seconds in which a child may not have taken notice of its cell.
+_EARLY = 0.02
 # Seconds for which an interrupt waits for output that is just being published.
 _PUBLISHING = 0.2
 
@@ -111,6 +116,8 @@ class Reader:
         self._ends: list[Ended | None] = [None, None]  # as the terminals have told
         self._ready = 0  # terminals that have told that the child is ready
         self._is_ready: Ready | None = None
+        self._expected_at = 0.0
+        self._was_early = False
         self._rescues = 0
         self._idle_looks = 0
         self._look_at = float("inf")
@@ -201,19 +208,30 @@ class Reader:
         """Follow cell ``cell``, which is about to be handed over."""
         with self._lock:
             self._read_both()  # what is there belongs to the last cell
+            self._output.begin()
             for framing in self._framings:
                 framing.expect(cell)
             self._runs = True
             self._ends = [None, None]
             self._ready = self._rescues = self._idle_looks = 0
             self._is_ready = None
-            self._look_soon(time.monotonic())
+            self._expected_at = time.monotonic()
+            self._look_soon(self._expected_at)
+
+    def settle(self) -> None:
+        """Wait, shortly, until a child that was interrupted has said all that it says to that."""
+        until = time.monotonic() + _SETTLE_LIMIT
+        while readers.blocked_on(self._pid) != self._folder.fifo and time.monotonic() < until:
+            time.sleep(_GLANCE)
+        time.sleep(_GLANCE)  # the terminal's own work
 
     def break_off(self) -> None:
         """An interrupt is about to be sent: what the child says to that on stderr is noise."""
         if self._lock.acquire(timeout=_PUBLISHING):  # else it waits for a client, for whom noise is little
             try:
-                self._output.break_off(time.monotonic())
+                now = time.monotonic()
+                self._was_early = now - self._expected_at < _EARLY
+                self._output.break_off(now)
             finally:
                 self._lock.release()
 
@@ -290,7 +308,7 @@ class Reader:
         """
         ends = [end for end in self._ends if end is not None]
         end = Ended(ends[0].status, any(end.broken for end in ends))
-        self._output.end(partial(self._handover.denoised, end=end))
+        self._output.end(partial(self._handover.denoised, end=end, early=self._was_early))
         self._withdraw()
         self._tell(end)
 
@@ -334,7 +352,7 @@ class Reader:
         for index, framing in enumerate(self._framings):
             self._take(index, framing.finish())
         self._look_at = float("inf")
-        self._output.end(str)
+        self._output.end(quiet)
         self._withdraw()
         self._tell(Died(_status(self._pid)))
 

@@ -12,6 +12,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+RESCUED = "!"
+"""What the value of a mark begins with that is printed again, because an interrupt may have cut the first."""
+
 _BEGIN = b"\x1b]7770;"
 _REST = re.compile(rb"([0-9a-f]+)\.([0-9]+);([A-Z]);([^\x07\x1b\n]{0,255})\x07")
 # What can still become a mark when more comes.
@@ -73,8 +76,12 @@ class Scanner:
             match = _REST.match(data, rest)
             if match is not None and match[1] == self._child:
                 before = data[begin:at]
-                if (before or self._is_within) and (text := _uncut(self._decoded(before, ends=True))):
-                    yield text
+                if before or self._is_within:
+                    text = self._decoded(before, ends=True)
+                    if match[4].startswith(RESCUED.encode()):  # then the mark before may have been cut
+                        text = _uncut(text)
+                    if text:
+                        yield text
                 yield Mark(int(match[2]), match[3].decode(), match[4].decode("utf-8", "replace"))
                 begin = match.end()
                 continue
@@ -123,7 +130,7 @@ def _uncut(text: str) -> str:
     """Drop the first characters of a mark that was cut, and at once followed by a whole one."""
     data = text[-len(_BEGIN) :].encode()
     size = _overlap(data, 0)
-    return text[: len(text) - size] if size > 1 else text
+    return text[: len(text) - size]
 
 
 def _overlap(data: bytes, begin: int) -> int:
