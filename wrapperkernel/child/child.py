@@ -268,8 +268,8 @@ class ChildProcess:
     def _end_strays(self) -> None:
         """Kill what the interrupted cell left in the child's own process group.
 
-        An interrupt may hit a process between its fork and its own group: such a copy of the child takes itself
-        for it, and goes on with the rest of the line.
+        An interrupt may hit a process between its fork and its own group: such a copy of the child takes
+        itself for it, and goes on with the rest of the line.
         """
         left = started_since(self.pid, self._before)
         signal_all([pid for pid in left if group_of(pid) == self.pid], signal.SIGKILL)
