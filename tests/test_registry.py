@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from wrapperkernel import registry
-from wrapperkernel.kernelspec import KERNEL_JSON, KernelSpec
+from wrapperkernel.kernelspec import KERNEL_JSON, LOGO_FILES, KernelSpec
 from wrapperkernel.registry import Registered, Taken, find, place, remove
 
 
@@ -282,3 +282,29 @@ def umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+# --- beside others --------------------------------------------------------------------------------------
+
+
+def test_a_users_own_files_stay(tmp_path: Path) -> None:
+    notes = tmp_path / "mine" / "data" / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("mine")
+    (tmp_path / "mine" / "more.txt").write_text("mine, too")
+    for _ in range(2):
+        place(spec("mine"), tmp_path)
+    assert notes.read_text() == "mine"
+    assert (tmp_path / "mine" / "more.txt").read_text() == "mine, too"
+
+
+def test_registrations_at_the_same_time_disturb_nobody(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from wrapperkernel.registry import place; from wrapperkernel.targets import spec_of\n"
+        "spec = spec_of('echo', {}, 'echo')\n"
+        "for _ in range(100): place(spec, Path(sys.argv[1]))"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert sorted(path.name for path in (tmp_path / "echo").iterdir()) == [KERNEL_JSON, *LOGO_FILES]

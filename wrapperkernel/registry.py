@@ -20,7 +20,7 @@ from typing import Any
 
 from jupyter_core.paths import SYSTEM_JUPYTER_PATH, jupyter_data_dir, jupyter_path
 
-from .kernelspec import KERNEL_JSON, MARKER, KernelSpec
+from .kernelspec import KERNEL_JSON, LOGO_FILES, MARKER, KernelSpec
 
 _UNFINISHED = ".new-"  # how files are called until os.replace gives them their name
 
@@ -181,8 +181,8 @@ def place(spec: KernelSpec, kernels: Path, *, replace: bool = False) -> Path:
 
     Raises Taken if the name belongs to another kernel, unless ``replace``; OSError if the files cannot be
     written. Each file appears whole, by os.replace, and kernel.json is the last: whoever reads meanwhile, or
-    after this process was killed, finds the old kernel.json or the new one. What the spec does not contain
-    is then removed.
+    after this process was killed, finds the old kernel.json or the new one. Logos that the spec does not
+    contain are then removed, and with ``replace`` all that another kernel had there; a user's files stay.
     """
     present = find(spec.name, kernels) if replace else check_free(spec, kernels)
     folder = kernels / spec.name
@@ -191,7 +191,9 @@ def place(spec: KernelSpec, kernels: Path, *, replace: bool = False) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     files = spec.files()
     _write(folder, files)
-    _keep_only(folder, {name for name, _ in files})
+    _tidy(
+        folder, {name for name, _ in files}, takes_over=present is not None and present.origin != spec.origin
+    )
     if present is not None and present.folder != folder and not _same(present.folder, folder):
         remove(present)  # the same name in other letters: clients would take one of the two by chance
     return folder
@@ -218,15 +220,36 @@ def _write(folder: Path, files: list[tuple[str, bytes]]) -> None:
         raise
 
 
-def _keep_only(folder: Path, names: set[str]) -> None:
-    """Remove what a replaced spec, or a registration that was killed, has left in the folder."""
+def _tidy(folder: Path, names: set[str], *, takes_over: bool) -> None:
+    """Remove what an earlier registration, one that was killed, or another kernel has left in the folder.
+
+    Another registration may be at work in it just now.
+    """
     for path in folder.iterdir():
-        if path.name in names:
+        if path.name in names or _is_being_written(path.name):
             continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        with suppress(FileNotFoundError):
+            if path.is_dir() and not path.is_symlink():
+                if takes_over:
+                    shutil.rmtree(path)
+            elif takes_over or path.name in LOGO_FILES or path.name.startswith(_UNFINISHED):
+                path.unlink()
+
+
+def _is_being_written(name: str) -> bool:
+    """Tell whether a process that lives is writing this file under a name of its own."""
+    pid = name.removeprefix(_UNFINISHED).partition("-")[0]
+    return name.startswith(_UNFINISHED) and pid.isdecimal() and _lives(int(pid))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def remove(spec: Registered) -> None:

@@ -253,13 +253,30 @@ class Publishing(Kernel):
 
 
 @pytest.mark.row("E7")
-@pytest.mark.parametrize("code", ["raise", '{"status": "error"}', '{"status": "error", "ename": ""}'])
+@pytest.mark.parametrize(
+    "code",
+    ["raise", '{"status": "error"}', '{"status": "error", "ename": ""}', "{}", "null", '{"status": "ok"}'],
+)
 def test_an_error_that_the_hook_has_published_is_replied_and_not_published_again(code: str) -> None:
     with KernelHarness(Publishing) as harness:
         exchange = harness.execute(code)
     (error,) = exchange.errors
     assert error == {"ename": "Old", "evalue": "way", "traceback": ["line 1", "line 2"]}
     assert {name: exchange.content[name] for name in error} == error
+
+
+@pytest.mark.row("E7")
+def test_one_error_is_published_however_often_the_hook_says_one() -> None:
+    class Complaining(Kernel):
+        def do_execute(self, code: str) -> None:
+            self.iopub.error("First", "1")
+            self.iopub.error("Second", "2")
+            self.iopub.stream("on")
+
+    with KernelHarness(Complaining) as harness:
+        exchange = harness.execute("x")
+    (error,) = exchange.errors
+    assert (error["ename"], exchange.content["ename"], exchange.stdout) == ("First", "First", "on")
 
 
 @pytest.mark.row(
@@ -393,6 +410,27 @@ def test_payloads_that_the_hook_returns_come_first_and_are_completed(toy: Kernel
     }
     assert following == {"source": "set_next_input", "text": "x", "replace": False}
     assert last["text"] == "y"
+
+
+class Suggesting(Kernel):
+    """Has payloads where there is no reply for them."""
+
+    def do_execute(self, code: str) -> None:
+        self.set_next_input(code)
+
+    def do_complete(self, code: str) -> None:
+        self.page({"text/plain": "of a completion"})
+
+
+@pytest.mark.row("E14")
+def test_a_payload_is_in_the_reply_of_its_own_cell_and_nowhere_else() -> None:
+    with KernelHarness(Suggesting) as harness:
+        harness.kernel.page({"text/plain": "of nothing"})
+        harness.complete("x")
+        assert harness.execute(" ").content["payload"] == []
+        (payload,) = harness.execute("y").content["payload"]
+        assert payload["text"] == "y"
+        assert harness.execute(" ").content["payload"] == []
 
 
 class Paging(Kernel):

@@ -46,11 +46,6 @@ REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("comm_msg", {"comm_id": "1", "data": {}}),
     ("nonsense_request", {}),
 )
-# What may be answered beside a cell, and so overtake it.
-BESIDE = {
-    f"{name}_request"
-    for name in ("complete", "inspect", "is_complete", "history", "kernel_info", "comm_info")
-}
 
 
 class Asker:
@@ -69,8 +64,8 @@ class Asker:
         self._random = random.Random(seed)
 
     def ask(self) -> None:
-        """Send requests until enough are in flight."""
-        while self.left and len(self.open) < IN_FLIGHT:
+        """Send requests until enough are in flight: more than so many, as answers come in bunches."""
+        while self.left and len(self.open) < 2 * IN_FLIGHT:
             msg_type, content = self._random.choice(REQUESTS)
             send = self.client.execute_request if msg_type == "execute_request" else None
             msg_id = send(**content) if send is not None else self.client.request("shell", msg_type, content)

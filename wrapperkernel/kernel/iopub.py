@@ -6,6 +6,7 @@ coalesce and does not send: that is the outbox's.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from ..interrupts import shielded
 from . import replies
 from .display import DisplayHandle, MimeBundle
 from .request import Link, Request
+
+_LOG = logging.getLogger("wrapperkernel.kernel")
 
 # Longer texts are published piece by piece, so that an interrupt and the pace of streams apply between.
 PIECE = 256 * 1024
@@ -79,7 +82,10 @@ class IOPub:
         self.send("clear_output", {"wait": bool(wait)})
 
     def error(self, ename: str, evalue: str = "", traceback: Sequence[str] = ()) -> None:
-        """Publish a failure. A hook that fails raises ExecuteError instead, which publishes and replies."""
+        """Publish a failure, which is then the reply's as well; a cell has one, and a second is dropped.
+
+        A hook that fails raises ExecuteError instead, which publishes and replies.
+        """
         content = replies.error_content(ename, evalue, traceback)
         del content["status"]
         self._publish_error(content)
@@ -117,6 +123,11 @@ class IOPub:
     def _publish_error(self, content: dict[str, Any]) -> None:
         request = self._under or self._link.parent
         if request is not None:
+            if request.error is not None:
+                _LOG.warning(
+                    "dropped a second error of one cell: %s: %s", content["ename"], content["evalue"]
+                )
+                return
             request.error = content
         if not self._is_dropped(request):
             self._link.publish("error", content, request)

@@ -83,7 +83,6 @@ class Kernel(Configurable):
         self.execution_count = 0
         self.shell_requests = dict(dispatch.SHELL)
         self.control_requests = dict(dispatch.CONTROL)
-        self._payloads: list[dict[str, Any]] = []
         self._caller = Caller(self, self._plans or plans_of(type(self)), self.link.interrupts)
         self.comms = CommManager(self._publish_comm, call=self._caller.run, check=self.link.interrupts.check)
 
@@ -130,15 +129,15 @@ class Kernel(Configurable):
 
     def page(self, data: Mapping[str, Any], start: int = 0) -> None:
         """Have the frontend show a MIME bundle in its pager, from line ``start``, after the cell."""
-        self._payloads.append(replies.payload({"source": "page", "data": data, "start": start}))
+        self._add_payload({"source": "page", "data": data, "start": start})
 
     def set_next_input(self, text: str, replace: bool = False) -> None:
         """Have the frontend put ``text`` into the next cell, or in place of this one (``replace``)."""
-        self._payloads.append(replies.payload({"source": "set_next_input", "text": text, "replace": replace}))
+        self._add_payload({"source": "set_next_input", "text": text, "replace": replace})
 
     def ask_exit(self, keepkernel: bool = False) -> None:
         """Have the frontend ask whether to exit, and with it the kernel unless ``keepkernel``."""
-        self._payloads.append(replies.payload({"source": "ask_exit", "keepkernel": keepkernel}))
+        self._add_payload({"source": "ask_exit", "keepkernel": keepkernel})
 
     # -- what dispatch and the server use -------------------------------------------------------------
 
@@ -181,15 +180,19 @@ class Kernel(Configurable):
             self.log.exception("do_evaluate failed in the kernel")
             return replies.failure(error)
 
-    def take_payloads(self) -> list[dict[str, Any]]:
-        """Return the payloads that were collected since the last cell, and forget them."""
-        payloads, self._payloads = self._payloads, []
-        return payloads
-
     def close(self) -> None:
         """Close the history and the loops of async hooks; the last call that a kernel gets."""
         self.history.close()
         self._caller.close()
+
+    def _add_payload(self, entry: Mapping[str, Any]) -> None:
+        """Keep a payload for the reply of the cell that the calling thread runs; no other reply has any."""
+        payload = replies.payload(entry)
+        request = self.link.current
+        if request is None or request.msg_type != "execute_request":
+            self.log.warning("dropped a payload (%s): no cell runs in this thread", payload["source"])
+        else:
+            request.payloads.append(payload)
 
     def _entries(
         self,

@@ -23,9 +23,10 @@ class Request:
     """A message that somebody sent to the kernel, and what became of it so far.
 
     ``arrival`` numbers the cells as they come in. ``silent`` (no output), ``ran`` (code that was not blank),
-    ``stored`` (goes into the history, with ``result``), ``error`` (as published), ``stops_queue`` and
-    ``ends_kernel`` are set while it is handled; ``started`` is when its busy was published. ``before_stop``
-    is called before the reply of a failed cell leaves, if queued cells shall not run.
+    ``stored`` (goes into the history, with ``result``), ``error`` (as published), ``payloads``,
+    ``stops_queue`` and ``ends_kernel`` are set while it is handled; ``started`` is when its busy was
+    published. ``before_stop`` is called before the reply of a failed cell leaves, if queued cells shall not
+    run.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Request:
         self.silent = False
         self.allow_stdin = False
         self.error: dict[str, Any] | None = None
+        self.payloads: list[dict[str, Any]] = []
         self.stops_queue = False
         self.ends_kernel = False
 

@@ -71,11 +71,11 @@ def conclude_execute(kernel: Kernel, request: Request, content: Content) -> Cont
     """Say how a cell ended: its number, its payloads, and its failure to every frontend."""
     count = request.execution_count
     content["execution_count"] = kernel.execution_count if count is None else count
-    content["payload"] = [*content.get("payload", []), *kernel.take_payloads()]
+    content["payload"] = [*content.get("payload", []), *request.payloads]
+    if request.error is not None:  # the hook has published it, and the reply says the same
+        content.update(request.error, status="error")
     if content["status"] == "error":
-        if request.error is not None:  # the hook has published it, and the reply says the same
-            content.update(request.error)
-        elif request.ran and not request.silent:
+        if request.error is None and request.ran and not request.silent:
             error = {name: content[name] for name in ("ename", "evalue", "traceback")}
             kernel.link.publish("error", error, request)
         request.stops_queue = not request.silent and bool(request.content.get("stop_on_error", True))
