@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "repeat(times): runs once in `make test` and so many times in `make soak`"
     )
-    # Started in the background by a shell, or by nohup, this process ignores signals, and so would every kernel.
+    # Started in the background by a shell, or by nohup, this process ignores signals, and so would kernels.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     config.stash[HOME] = Home()
