@@ -14,7 +14,6 @@ from wrapperkernel.child import ChildKernel
 from .handover import BashHandover
 
 _MEANINGS = {
-    2: "misuse of a builtin, or a syntax error",
     126: "found, but not executable",
     127: "command not found",
 }

@@ -12,11 +12,11 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
+from notebooks import LIMIT, command, notebook, outputs
 from traitlets.config import Config
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
-LIMIT = 120  # seconds for a whole notebook; only a broken kernel needs them
 ENCRYPTION = pytest.mark.parametrize(
     ("mode", "encrypted"), [("disabled", False), ("auto", True), ("required", True)]
 )
@@ -31,37 +31,6 @@ FAILING = ("print before", "raise ToyError as told", "print behind")
 ERROR = ("ToyError", "as told", ["ToyError: as told"])
 
 
-def notebook(kernel: str, *codes: str) -> Any:
-    """Return a notebook with these cells."""
-    v4 = nbformat.v4
-    spec = {"name": kernel, "display_name": kernel}
-    return v4.new_notebook(cells=[v4.new_code_cell(code) for code in codes], metadata={"kernelspec": spec})
-
-
-def outputs(document: Any) -> list[list[Any]]:
-    """Return what each code cell shows, as short as can be; nbclient leaves texts apart as they came."""
-    found: list[list[Any]] = []
-    for cell in document.cells:
-        if cell.cell_type != "code":
-            continue
-        found.append([])
-        for output in map(shown, cell.outputs):
-            last = found[-1][-1] if found[-1] else ("",)
-            if output[0] == last[0] and output[0] in ("stdout", "stderr"):
-                output = (output[0], found[-1].pop()[1] + output[1])
-            found[-1].append(output)
-    return found
-
-
-def shown(output: Any) -> tuple[Any, ...]:
-    """Return what one output shows."""
-    if output.output_type == "stream":
-        return output.name, output.text
-    if output.output_type == "error":
-        return output.ename, output.evalue, output.traceback
-    return output.output_type, sorted(output.data), output.data["text/plain"]
-
-
 def check_whole(document: Any) -> None:
     """Check what a toy answers to WHOLE."""
     assert [cell.execution_count for cell in document.cells] == [1, 2, 3, 4, 5]
@@ -73,12 +42,6 @@ def check_whole(document: Any) -> None:
         [("stdout", "".join(f"line {number}\n" for number in range(300)))],
     ]
     assert document.metadata.language_info.file_extension == ".toy"
-
-
-def command(*words: object) -> subprocess.CompletedProcess[str]:
-    """Run ``python -m`` with these words to its end."""
-    argv = [sys.executable, "-m", *map(str, words)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=LIMIT)
 
 
 def convert(file: Path, *words: object) -> subprocess.CompletedProcess[str]:
@@ -188,6 +151,7 @@ def test_a_notebook_that_was_run_becomes_a_script_of_its_language(
 PAPERMILL = """
 import sys
 from papermill import execute_notebook
+from notebooks import LIMIT, command, notebook, outputs
 from traitlets.config import Config
 
 mode, source, target = sys.argv[1:]
