@@ -151,7 +151,6 @@ def test_a_notebook_that_was_run_becomes_a_script_of_its_language(
 PAPERMILL = """
 import sys
 from papermill import execute_notebook
-from notebooks import LIMIT, command, notebook, outputs
 from traitlets.config import Config
 
 mode, source, target = sys.argv[1:]
