@@ -586,3 +586,16 @@ def test_where_nobody_waits_nobody_asks(modes: int) -> None:
         unfinished=bool(modes & 8),
     )
     assert asked is Question.NONE
+
+
+def test_who_reads_has_run_again() -> None:
+    reader, writer = os.pipe()
+    with subprocess.Popen(["cat"], stdin=reader, stdout=subprocess.DEVNULL) as cat:
+        os.close(reader)
+        before = readers.times_run(cat.pid)
+        os.write(writer, b"x")
+        limit = time.monotonic() + 20
+        while readers.times_run(cat.pid) == before:
+            assert time.monotonic() < limit
+        os.close(writer)
+    assert readers.times_run(cat.pid) == 0  # it has gone

@@ -18,7 +18,12 @@ from wrapperkernel.testing import KernelClient, KernelHarness, KernelProcess
 @pytest.fixture(scope="module")
 def shell() -> Iterator[KernelHarness]:
     """A bash kernel in memory; each test leaves it as it found it."""
-    with KernelHarness(BashKernel, answers=iter(lambda: "Ada", None), runs_startup_file=False) as harness:
+    with KernelHarness(
+        BashKernel,
+        answers=iter(lambda: "Ada", None),
+        environment={"HISTFILE": "/dev/null"},
+        runs_startup_file=False,
+    ) as harness:
         yield harness
 
 

@@ -26,15 +26,13 @@ from .ladder import Ladder, Step
 from .launch import launch
 from .processes import children, end_session, group_of, signal_all, started_since
 from .reader import Asked, Died, Lost, Reader
-from .readers import Question, waits
+from .readers import Question, times_run, waits
 from .terminal import Terminal
 
 # Seconds that the end of a child's session may take, of those that a shutdown has.
 _END_LIMIT = 0.3
-# Seconds that an answer may be under way to the terminal's queue, and then stay unread there, before the
-# terminal's echo is put back.
-_UNDERWAY_LIMIT = 0.005
-_ANSWER_LIMIT = 0.05
+# Seconds for which an answer may stay unread before the terminal's echo is put back.
+_ANSWER_LIMIT = 1.0
 _GLANCE = 0.001
 # Seconds for which a child may be busy with the line that hands it a cell, and which must not be cut in two.
 _BEGIN = 0.004
@@ -305,13 +303,14 @@ class ChildProcess:
     def _type(self, asked: Asked, data: bytes) -> None:
         """Type an answer. Frontends show it themselves, so the terminal must not until it has been read."""
         terminal = asked.terminal
+        runs = times_run(asked.wait.pid)
         terminal.hide_echo()
         terminal.write(data)
-        until = time.monotonic() + _UNDERWAY_LIMIT
-        while not terminal.unread and asked.wait in self._waits() and time.monotonic() < until:
-            time.sleep(_GLANCE)
         until = time.monotonic() + _ANSWER_LIMIT
-        while terminal.unread and time.monotonic() < until:
+        while time.monotonic() < until:
+            # Not that nothing is unread, alone: the answer may be under way to the terminal's queue.
+            if not terminal.unread and (times_run(asked.wait.pid) != runs or asked.wait not in self._waits()):
+                break
             time.sleep(_GLANCE)
         terminal.show_echo()
 

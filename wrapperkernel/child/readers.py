@@ -130,6 +130,15 @@ def blocked_on(pid: int) -> str:
     return _target(f"/proc/{pid}", arguments[0] & _INT)
 
 
+def times_run(pid: int) -> int:
+    """Return how often the main thread of a process was given a processor; 0 if that is not told."""
+    try:
+        with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+            return int(file.read().split()[2])
+    except (OSError, IndexError):
+        return 0
+
+
 def image(pid: int) -> tuple[bytes, str, bytes]:
     """Return what tells the program in a process from the one before: it changes at exec.
 
