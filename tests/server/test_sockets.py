@@ -307,8 +307,10 @@ def test_a_client_that_vanishes_holds_up_nobody(
         lost.wait_ready()
         cell = lost.execute_request(waiting.wait)
         queued = [lost.execute_request(f"say('{number}' * 100_000)") for number in range(50)]
-        lost.request("shell", "complete_request", {"code": "x", "cursor_pos": 1})
         lost.iopub_until(cell, lambda message: message["msg_type"] == "execute_input", "the cell's beginning")
+        # Answered beside the cell: so all that was sent before it has arrived.
+        lost.reply(lost.request("shell", "complete_request", {"code": "x", "cursor_pos": 1}))
+        lost.request("shell", "complete_request", {"code": "x", "cursor_pos": 1})
     mine = client.execute_request("say('mine')")
     waiting.open()
     assert client.finish_execution(mine).stdout == "mine"
