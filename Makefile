@@ -13,14 +13,26 @@ STAMP = $(VENV)/.installed
 RESULTS = .pytest_cache/results.jsonl
 SOURCES = $(shell find wrapperkernel examples tests pyproject.toml -name '*.py' -o -name '*.toml')
 
-.PHONY: help test check lint format types protocol mutate soak bench packages clean
+PAGE = build/demo/bash-tour.html
+
+.PHONY: demo help test check lint format types protocol mutate soak bench packages clean
 
 help:
+	@echo 'make demo      a tour of the bash kernel, as a page and for JupyterLab'
 	@echo 'make test      all tests, once            make lint      format and style'
 	@echo 'make check     lint, types and all tests  make types     mypy --strict'
 	@echo 'make protocol  row, test, result          make format    rewrite files as lint wants them'
 	@echo 'make mutate    break each row on purpose  make soak      long tests and repeats'
 	@echo 'make bench     beside other kernels       make clean     remove what these commands made'
+
+# The kernels in .venv, a notebook run by one of them, and the page that it makes.
+demo: $(PAGE)
+	@echo 'The tour, as it ran:  $(PAGE)'
+	@echo 'To try it yourself:   $(BIN)/jupyter lab examples/notebooks/bash-tour.ipynb'
+
+$(PAGE): $(STAMP) $(SOURCES) examples/notebooks/bash-tour.ipynb
+	$(BIN)/python -m wrapperkernel.install --sys-prefix
+	$(BIN)/python -m tests.tools.demo examples/notebooks/bash-tour.ipynb $@
 
 # All tests, the checks of docs and architecture among them.
 test: $(STAMP) packages

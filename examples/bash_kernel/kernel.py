@@ -11,6 +11,7 @@ from wrapperkernel import ExecuteError
 from wrapperkernel._version import __version__
 from wrapperkernel.child import ChildKernel
 
+from .completeness import completeness
 from .handover import BashHandover
 
 _MEANINGS = {
@@ -35,11 +36,16 @@ class BashKernel(ChildKernel):
     }
     help_links = ({"text": "Bash manual", "url": "https://www.gnu.org/software/bash/manual/bash.html"},)
     handover = BashHandover
+    beside = frozenset({"do_is_complete"})
 
     program = List(Unicode(), ["bash"], help="The bash to run, and its arguments.").tag(config=True)
     fails_on_status = Bool(
         True, help="Whether a cell fails when its last command has a status other than 0."
     ).tag(config=True)
+
+    def do_is_complete(self, code: str, *args: Any, **kwargs: Any) -> Any:
+        """Have bash's parser say whether the code is whole, also while a cell runs."""
+        return {"status": completeness(code, self.program)}
 
     def failure(self, status: str) -> Any:
         """Make an error of a status other than 0, which a shell has for a reason."""

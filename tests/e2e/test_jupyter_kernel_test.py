@@ -1,4 +1,4 @@
-"""jupyter_kernel_test, the community's suite, against echo and both toy kernels.
+"""jupyter_kernel_test, the community's suite, against bash, echo and both toy kernels.
 
 Every sample attribute is filled as far as the kernel can. A test that cannot apply to a kernel is taken out
 by name, not skipped, so that a skip is always a failure.
@@ -26,6 +26,7 @@ def registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     data = tmp_path_factory.mktemp("data")
     for name, target in {
         "echo": "echo",
+        "bash": "bash",
         "plain-toy": str(TOYS / "plain.py"),
         "async-toy": str(TOYS / "asynchronous.py"),
     }.items():
@@ -98,6 +99,32 @@ class EchoTests(jupyter_kernel_test.KernelTests):
     test_inspect = None
     test_is_complete = None
     test_pager = None
+
+
+class BashTests(jupyter_kernel_test.KernelTests):
+    kernel_name = "bash"
+    language_name = "bash"
+    file_extension = ".sh"
+    code_hello_world = "echo hello, world"
+    code_stderr = "echo oh >&2"
+    code_generate_error = "false"
+    complete_code_samples: ClassVar[list[str]] = ["echo 1", "f() {\n  echo\n}", "cat <<X\na\nX\n", ""]
+    incomplete_code_samples: ClassVar[list[str]] = ["if true; then", "echo 'a", "echo \\", "cat <<X\na"]
+    invalid_code_samples: ClassVar[list[str]] = ["fi", "echo )"]
+
+    # A shell has output and no values; completion and inspection come later.
+    test_clear_output = None
+    test_completion = None
+    test_display_data = None
+    test_execute_result = None
+    test_history = None
+    test_inspect = None
+    test_pager = None
+
+
+class BashWelcomeTests(jupyter_kernel_test.IopubWelcomeTests):
+    kernel_name = "bash"
+    support_iopub_welcome = True
 
 
 class EchoWelcomeTests(jupyter_kernel_test.IopubWelcomeTests):

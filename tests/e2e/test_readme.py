@@ -74,7 +74,9 @@ def test_the_readme_can_be_followed(shell: Shell) -> None:
     install, console, own = blocks("Install", "sh")
     [kernel] = blocks("", "python")
     shell(install)
-    assert "Echo: it says what you say" in shell(f"{console.strip()} --simple-prompt </dev/null")
+    assert "bash: cells run in one interactive shell" in shell(
+        f"{console.strip()} --simple-prompt </dev/null"
+    )
     assert shell("python - echo hello", CONVERSATION) == "hello"
 
     shell("cat >shout.py", kernel)
