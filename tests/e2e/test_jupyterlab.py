@@ -1,4 +1,4 @@
-"""JupyterLab in headless Chromium: what a person sees and does, with echo and with a toy.
+"""JupyterLab in headless Chromium: what a person sees and does, with echo, with bash and with a toy.
 
 One server for all. Screenshots and the server's log are kept with pytest's temporary files.
 """
@@ -36,9 +36,10 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the Debian package chr
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A JupyterLab that knows echo and two toys."""
+    """A JupyterLab that knows echo, bash and two toys."""
     folder = tmp_path_factory.mktemp("lab")
     place(spec_of("echo", {}), folder / "data" / "kernels")
+    place(spec_of("bash", {}, "bash"), folder / "data" / "kernels")
     place(spec_of(str(TOYS / "plain.py"), {}, "plain-toy"), folder / "data" / "kernels")
     place(spec_of(str(TOYS / "widget.py"), {}, "widget-toy"), folder / "data" / "kernels")
     with running_lab(folder) as lab:
@@ -177,4 +178,41 @@ def test_a_widget_of_raw_comms(lab: Lab, browser: Any) -> None:
         assert notebook.output(asked) == "7"
         notebook.until_done(notebook.run("set 2"), 3)
         cell.locator(".widget-readout", has_text="2").wait_for()
+        notebook.until_nothing_spins()
+
+
+def test_bash_in_the_page(lab: Lab, browser: Any) -> None:
+    with Notebook(lab, browser, "bash", "bash") as notebook:
+        live = notebook.run("x=kept; echo first; read -p 'Name? ' n; echo \"<$n>\"")
+        live.locator(".jp-OutputArea-output", has_text="first").wait_for()  # while it runs
+        notebook.answer(live, "Ada")
+        notebook.until_done(live, 1)
+        assert notebook.output(live).split() == ["first", "Name?", "Ada", "<Ada>"]
+
+        red = notebook.run("ls nothing")
+        notebook.until_done(red, 2)
+        assert "No such file" in red.locator(RED).first.inner_text()
+        assert red.locator(RED).last.inner_text().strip() == "ExitStatus: 2"
+
+        slow = notebook.run("echo on; sleep 600")
+        slow.locator(".jp-OutputArea-output", has_text="on").wait_for()
+        notebook.press("Interrupt the kernel")
+        notebook.until_done(slow, 3)
+        assert "KeyboardInterrupt" in notebook.output(slow)
+
+        connection = json.loads(lab.connection_file(notebook.path).read_text())
+        with KernelClient(connection) as client:
+            client.wait_ready()
+            assert client.execute("echo $x; y=beside").stdout == "kept\n"
+        shared = notebook.run("echo $x $y")
+        notebook.until_done(shared, 5)
+        assert notebook.output(shared) == "kept beside"
+
+        notebook.press("Restart the kernel")
+        with notebook.page.expect_websocket():  # the page connects anew once the kernel is there again
+            notebook.page.get_by_role("button", name="Confirm Kernel Restart").click()
+        notebook.until_ready()
+        fresh = notebook.run('echo "<$x>"')
+        notebook.until_done(fresh, 1)
+        assert notebook.output(fresh) == "<>"
         notebook.until_nothing_spins()
