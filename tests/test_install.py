@@ -385,3 +385,12 @@ def test_all_four_targets_are_seen_by_jupyter(environment: Path, tmp_path: Path)
     for name, (_, root) in places.items():
         assert listed[f"echo-{name}"]["resource_dir"] == str(root / "kernels" / f"echo-{name}")
         assert listed[f"echo-{name}"]["spec"]["argv"][0] == str(environment / "bin" / "python")
+
+
+def test_who_stops_reading_what_it_says_is_no_failure_of_the_place(home: Path) -> None:
+    command = f"{sys.executable} -m wrapperkernel.install echo --dry-run --prefix {home}/p"
+    done = subprocess.run(
+        ["bash", "-c", f"{command} > >(exec true); wait"], capture_output=True, text=True, timeout=60
+    )
+    assert "choose a place" not in done.stderr
+    assert "Traceback" not in done.stderr

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -45,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _install(options)
     except SpecError as error:
         return _complain(str(error), MISUSED)
+    except BrokenPipeError:  # whoever read what this says has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except OSError as error:
         reason = error.strerror or str(error)
         where = f" {error.filename}" if error.filename else ""
