@@ -138,7 +138,7 @@ def test_nothing_of_ours_is_in_the_shell(shell: KernelHarness) -> None:
     # Those that bash itself sets where it runs cells, on a terminal, and x, which other tests set.
     of_bash = {"BASH_LINENO", "BASH_SOURCE", "COLUMNS", "FUNCNAME", "HISTFILESIZE", "HISTSIZE", "LINES"}
     assert names - known - environment - of_bash <= {"COPROC", "MAILCHECK", "PIPESTATUS", "_", "x"}
-    told = {"GIT_PAGER", "LC_ALL", "MANPAGER", "PAGER", "SYSTEMD_PAGER", "TERM"}
+    told = {"HISTFILE", "GIT_PAGER", "LC_ALL", "MANPAGER", "PAGER", "SYSTEMD_PAGER", "TERM"}
     assert environment - set(os.environ) <= told | {"OLDPWD", "PWD", "SHLVL", "_"}
 
 

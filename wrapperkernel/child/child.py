@@ -12,6 +12,7 @@ import os
 import secrets
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,13 +27,15 @@ from .ladder import Ladder, Step
 from .launch import launch
 from .processes import children, end_session, group_of, signal_all, started_since
 from .reader import Asked, Died, Lost, Reader
-from .readers import Question, times_run, waits
+from .readers import Question, has_read, waits
 from .terminal import Terminal
 
 # Seconds that the end of a child's session may take, of those that a shutdown has.
 _END_LIMIT = 0.3
 # Seconds for which an answer may stay unread before the terminal's echo is put back.
 _ANSWER_LIMIT = 1.0
+# So many looks in a row must find that the reader has gone.
+_GONE = 20
 _GLANCE = 0.001
 # Seconds for which a child may be busy with the line that hands it a cell, and which must not be cut in two.
 _BEGIN = 0.004
@@ -99,6 +102,7 @@ class ChildProcess:
         self._was_interrupted = False
         self._handed_over = 0.0
         self._before: Sequence[int] = ()  # children of the child that earlier cells have left running
+        self._ending = threading.Lock()  # never released
         self._process: subprocess.Popen[bytes] | None = None
         self._guardian: Guardian | None = None
         self._reader: Reader | None = None
@@ -164,6 +168,8 @@ class ChildProcess:
     @shielded
     def end(self) -> None:
         """End the child and all of its session; leave nothing behind. May be called twice, by any thread."""
+        if not self._ending.acquire(blocking=False):
+            return
         if self._process is not None:
             end_session(self.pid, _END_LIMIT)
         if self._reader is not None:
@@ -303,15 +309,16 @@ class ChildProcess:
     def _type(self, asked: Asked, data: bytes) -> None:
         """Type an answer. Frontends show it themselves, so the terminal must not until it has been read."""
         terminal = asked.terminal
-        runs = times_run(asked.wait.pid)
+        before = has_read(asked.wait.pid)
         terminal.hide_echo()
         terminal.write(data)
         until = time.monotonic() + _ANSWER_LIMIT
-        while time.monotonic() < until:
-            # Not that nothing is unread, alone: the answer may be under way to the terminal's queue.
-            if not terminal.unread and (times_run(asked.wait.pid) != runs or asked.wait not in self._waits()):
-                break
+        # Not until nothing is unread: the answer may be under way to the terminal's queue. Nor until the
+        # reader waits no more: the change of the modes has it look, and go on to wait.
+        left = 0
+        while time.monotonic() < until and has_read(asked.wait.pid) == before and left < _GONE:
             time.sleep(_GLANCE)
+            left = 0 if asked.wait in self._waits() else left + 1
         terminal.show_echo()
 
     def _waits(self) -> Sequence[object]:

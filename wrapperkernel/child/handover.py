@@ -7,14 +7,15 @@ behind the cell on both, and ``F`` when it is ready for the next, on both or, wi
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from .folder import Folder
 from .framing import Ended
 
 
-class Handover:
-    """Hands cells to one child. A language overrides all but ``__init__``.
+class Handover(ABC):
+    """Hands cells to one child. A language implements what is abstract.
 
     ``child`` is the first part of every mark's nonce, the number of the cell the second.
     """
@@ -25,35 +26,37 @@ class Handover:
         self.first = first
         self.stdout, self.stderr = terminals
 
+    @abstractmethod
     def prepare(self, program: Sequence[str]) -> list[str]:
         """Write the files that the child needs, and return its command line; it reads commands from stdin."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self, *, personal: bool) -> None:
         """Command what makes it ready, as cell ``first``; ``personal``: with the user's start-up file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cell(self, number: int, code: str) -> None:
         """Command cell ``number``; OSError if there is no room for it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ended(self, status: str) -> None:
         """Take note of a cell's status."""
 
+    @abstractmethod
     def ready(self, value: str, *, noisy: bool) -> None:
         """Take note of what the child told when it became ready."""
 
+    @abstractmethod
     def rescue(self, number: int, attempt: int) -> None:
         """Command the marks of a cell that was broken off: ``E`` (``!STATUS``) and ``F`` (``ATTEMPT,…``).
 
         The value of ``F`` goes on with ``!`` if something of the framework's own may have been printed.
         A later attempt tries harder; the child is replaced when the last one has not helped.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def reopen(self) -> bytes:
         """Return what is typed on the terminal to a child that has lost its FIFO and reads commands there."""
-        raise NotImplementedError
 
     def denoised(self, text: str, end: Ended, *, early: bool) -> tuple[str, str]:
         """Return what came on stderr between an interrupt and the end, without what the child says to it.

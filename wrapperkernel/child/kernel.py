@@ -35,7 +35,7 @@ class ChildKernel(Kernel):
     Subclasses set ``handover`` and ``program``, and override ``failure`` where a status has more to say.
     """
 
-    handover: ClassVar[type[Handover]] = Handover
+    handover: ClassVar[type[Handover]]
     """How the child is handed its cells."""
     variables: ClassVar[Mapping[str, str]] = {}
     """Environment variables that this language's child gets unless the user's environment has them."""
