@@ -44,6 +44,12 @@ TARGETS = (
         at_least=True,
         against=kernels.XEUS,
     ),
+    Target("bash: start to first cell / xeus-python", "first_cell", kernels.BASH, 1.0, against=kernels.XEUS),
+    Target("bash: execute → reply / xeus-python", "reply", kernels.BASH, 0.5, against=kernels.XEUS),
+    Target("bash: execute → reply / bash_kernel", "reply", kernels.BASH, 0.01, against=kernels.BASH_KERNEL),
+    Target("bash: CPU until the first cell / bare imports", "first_cpu", kernels.BASH, 1.25, against=IMPORTS),
+    Target("bash: RSS idle, MB", "rss", kernels.BASH, 30),
+    Target("bash: wake-ups per second, idle", "wake_ups", kernels.BASH, 0),
 )
 
 

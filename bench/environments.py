@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PEERS = ("xeus-python", "akernel[subprocess]", "ipykernel")
+PEERS = ("xeus-python", "akernel[subprocess]", "ipykernel", "bash_kernel", "metakernel_bash")
 
 _SOURCES = ("wrapperkernel", "examples", "pyproject.toml", "README.md", "LICENSE")
 _VERSIONS = """

@@ -98,6 +98,13 @@ def peers(environment: Path) -> tuple[list[Contestant], list[str]]:
             found.append(Contestant(name, argv, programs, loop_argv=argv))
         else:
             missing.append(f"{name}: not installed, {file} is missing")
+    for name, package in ((BASH_KERNEL, "bash_kernel"), (METAKERNEL_BASH, "metakernel_bash")):
+        if any(environment.glob(f"lib/*/site-packages/{package}")):
+            # They take longer for what the floods print than a bench may last.
+            argv = ("python", "-m", package, "-f", "{connection_file}")
+            found.append(Contestant(name, argv, programs, BASH_CELLS))
+        else:
+            missing.append(f"{name}: not installed")
     if any(each.name == "ipykernel" for each in found):
         wrapper = ("python", str(HERE / "ipykernel_echo.py"), "-f", "{connection_file}")
         found.append(Contestant("ipykernel echo", wrapper, programs, LOOP_CELLS, loop_argv=wrapper))

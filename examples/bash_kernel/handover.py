@@ -116,10 +116,10 @@ class BashHandover(Handover):
     def start(self, *, personal: bool) -> None:
         """Run the user's .bashrc as a cell."""
         self._command(self._filled(_STDERR))
-        self.cell(self.first, _STARTUP_FILE if personal else ":")
+        self.folder.command(self.cell(self.first, _STARTUP_FILE if personal else ":"))
 
-    def cell(self, number: int, code: str) -> None:
-        """Write the cell's file, with what the last one left put back, and have bash read it."""
+    def cell(self, number: int, code: str) -> str:
+        """Write the cell's file, with what the last one left put back; return the line that has it read."""
         if self._was_rescued:
             self._was_rescued = False
             self.folder.take("prompt")  # of an end that it did not have to tell
@@ -137,7 +137,7 @@ class BashHandover(Handover):
             code = f"{{ {'; '.join(traps)}; {told}}} 2>/dev/null; {code}"
             told = ""
         self.folder.write_cell(rf"{self._prompts}{told}\builtin eval {quoted(code)}" + "\n")
-        self._command(self._cell, number)
+        return self._line(self._cell, number)
 
     def ended(self, status: str) -> None:
         """Remember what the next cell sees as ``$?``."""
@@ -196,8 +196,10 @@ class BashHandover(Handover):
             self._prompts = ""
 
     def _command(self, line: str, number: int = 0, attempt: int = 0) -> None:
-        line = line.replace("@N", self._nonce(number)).replace("@A", str(attempt))
-        self.folder.command(line + "\n")
+        self.folder.command(self._line(line, number, attempt))
+
+    def _line(self, line: str, number: int, attempt: int = 0) -> str:
+        return line.replace("@N", self._nonce(number)).replace("@A", str(attempt)) + "\n"
 
     def _filled(self, text: str) -> str:
         return text.replace("@D", self.folder.path).replace("@O", self.stdout).replace("@E", self.stderr)

@@ -216,6 +216,20 @@ def test_a_nul_is_refused(shell: KernelHarness) -> None:
     assert shell.execute("echo a\0b").errors[0]["ename"] == "ValueError"
 
 
+def test_a_full_disk_is_an_error_of_the_cell(shell: KernelHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.execute("kept=1")
+
+    def no_room(*arguments: Any) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "pwrite", no_room)
+        error = shell.execute("echo x").errors[0]
+    assert error["ename"] == "HandoverError"
+    assert "No space left" in error["evalue"]
+    assert shell.execute("echo $kept; unset kept").stdout == "1\n"
+
+
 def test_a_program_that_is_missing() -> None:
     with KernelHarness(BashKernel, program=["no-such-bash"]) as harness:
         for _ in range(2):

@@ -152,9 +152,10 @@ class ChildProcess:
         if self._was_interrupted:
             self._was_interrupted = False
             self._reader.settle()
+        line = self._handover.cell(self.cells + 1, code)
         self.cells += 1
         self._reader.expect(self.cells)
-        self._handover.cell(self.cells, code)
+        self._folder.command(line)
         self._handed_over = time.monotonic()
         self._is_ready = False
         return self._follow(Ended, ask)

@@ -35,8 +35,8 @@ class Handover(ABC):
         """Command what makes it ready, as cell ``first``; ``personal``: with the user's start-up file."""
 
     @abstractmethod
-    def cell(self, number: int, code: str) -> None:
-        """Command cell ``number``; OSError if there is no room for it."""
+    def cell(self, number: int, code: str) -> str:
+        """Write the files of cell ``number``; return the line that has it run. OSError without room."""
 
     @abstractmethod
     def ended(self, status: str) -> None:

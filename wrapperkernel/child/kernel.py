@@ -74,7 +74,6 @@ class ChildKernel(Kernel):
         try:
             outcome = child.run(self.prepare(code), self._ask)
         except OSError as error:
-            self._replace_child()
             raise ExecuteError(
                 "HandoverError", f"the cell could not be given to {self._name}: {error}"
             ) from None
