@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from e2e.terminal import terminal
-from e2e.test_console import CONSOLE, last, leave, processes_with
+from e2e.test_console import CONSOLE, last, leave
 
 from wrapperkernel.registry import place
 from wrapperkernel.targets import spec_of
@@ -30,19 +30,21 @@ def kernelspec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_session() -> None:
     with terminal(*CONSOLE, "--kernel=bash") as there:
         there.until("In [1]:")
+        there.enter("echo /proc/$$/root")
+        *_, shell = last(there.until("In [2]:"), 1)
         there.enter("x=kept; echo hello")
-        assert last(there.until("In [2]:"), 1) == ["hello"]
+        assert last(there.until("In [3]:"), 1) == ["hello"]
 
         there.enter("for i in 1 2; do")
         there.until("...:")
         there.enter("echo $i")
         there.enter("done")
-        assert last(there.until("In [3]:"), 2) == ["1", "2"]
+        assert last(there.until("In [4]:"), 2) == ["1", "2"]
 
         there.enter('read -p "Name? " n; echo "<$n>"')
         there.until("\nName?")
         there.enter("Ada")
-        screen = there.until("In [4]:")
+        screen = there.until("In [5]:")
         assert last(screen, 1) == ["<Ada>"]
         # In the cell and as asked; answered and shown.
         assert screen.count("Name?") == screen.count("Ada") == 2
@@ -50,12 +52,12 @@ def test_a_session() -> None:
         there.enter("echo on; sleep 600; echo 'not run'")
         there.until("\non")
         there.press("C-c")
-        assert "KeyboardInterrupt" in there.until("In [5]:")
+        assert "KeyboardInterrupt" in there.until("In [6]:")
         there.enter("echo $x")
-        assert last(there.until("In [6]:"), 1) == ["kept"]
+        assert last(there.until("In [7]:"), 1) == ["kept"]
 
         leave(there)
     limit = time.monotonic() + default_limit()
-    while processes_with("/dev/shm/wk-"):
+    while Path(shell).parent.exists():
         assert time.monotonic() < limit
         time.sleep(0.01)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -48,18 +49,22 @@ def wait_until_gone(kernel: KernelProcess, pids: list[int]) -> None:
         time.sleep(0.01)
 
 
-def folders() -> set[str]:
-    return {name for name in os.listdir("/dev/shm") if name.startswith("wk-")}
+def folder_of(children: list[int]) -> Path:
+    """Return the folder by which a bash is handed its cells: its command line tells it."""
+    commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in children]
+    [rcfile] = re.findall(r"--rcfile\0(.*?)\0", "".join(commands))
+    return Path(rcfile).parent
 
 
 @pytest.mark.parametrize("situation", CELLS)
 @pytest.mark.parametrize("way", ["shutdown", "restart", "SIGTERM"])
 def test_a_kernel_that_is_told_to_end(situation: str, way: str) -> None:
-    before = folders()
     with bash() as (kernel, client):
         bring_into(client, situation)
         children = kernel.children()
         assert len(children) >= 2  # bash and its guardian
+        folder = folder_of(children)
+        assert folder.is_dir()
         since = time.monotonic()
         if way == "SIGTERM":
             kernel.terminate()
@@ -68,7 +73,7 @@ def test_a_kernel_that_is_told_to_end(situation: str, way: str) -> None:
         wait_for_end(kernel, since, SECOND)
         wait_until_gone(kernel, children)
         assert left_in(kernel.directory) == ["connection.json", "stderr", "stdout"]
-        assert folders() <= before
+        assert not folder.exists()
         if way == "restart":
             kernel.restart()
             with kernel.client() as again:
@@ -79,14 +84,14 @@ def test_a_kernel_that_is_told_to_end(situation: str, way: str) -> None:
 @pytest.mark.parametrize("situation", CELLS)
 def test_a_kernel_that_is_killed(situation: str) -> None:
     """Its guardian does what it cannot do any more, also for those that ignore HUP."""
-    before = folders()
     with bash() as (kernel, client):
         bring_into(client, situation)
         children = kernel.children()
+        folder = folder_of(children)
         os.killpg(kernel.pid, signal.SIGKILL)
         assert kernel.wait() == -signal.SIGKILL
         wait_until_gone(kernel, children)
-        assert folders() <= before
+        assert not folder.exists()
 
 
 def test_a_parent_that_is_killed(tmp_path: Path) -> None:
