@@ -50,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Started in the background by a shell, or by nohup, this process ignores signals, and so would kernels.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     config.stash[HOME] = Home()
     if config.getoption("--results"):
         config.pluginmanager.register(Results(Path(config.getoption("--results"))), "wrapperkernel-results")
