@@ -58,11 +58,12 @@ class Outcome:
 
 
 class ChildProcess:
-    """A running child. ``start``, ``run`` and ``end`` are called by one thread.
+    """A running child. ``start``, ``run`` and ``rest`` are called by one thread.
 
-    ``publish`` is called, in the reader's thread, with a cell's number, ``stdout`` or ``stderr``, and text;
-    ``reconsider`` when a question that was asked is no longer wanted; ``check`` raises an interrupt that
-    was remembered. ``cells`` is the number of the last cell so far; numbers go on in the next child.
+    ``publish`` is called, by whoever reads (see ``reader``), with a cell's number, ``stdout`` or ``stderr``,
+    and text; ``wait_for_room`` before anything is read; ``reconsider`` when a question that was asked is no
+    longer wanted; ``check`` raises an interrupt that was remembered. ``cells`` is the number of the last cell
+    so far; numbers go on in the next child.
     """
 
     def __init__(
