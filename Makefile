@@ -13,7 +13,10 @@ STAMP = $(VENV)/.installed
 RESULTS = .pytest_cache/results.jsonl
 SOURCES = $(shell find wrapperkernel examples tests pyproject.toml -name '*.py' -o -name '*.toml')
 
+# The demo's notebook, the page that it makes, and where its kernels are registered.
+TOUR = examples/notebooks/bash-tour.ipynb
 PAGE = build/demo/bash-tour.html
+WHERE = --sys-prefix
 
 .PHONY: demo help test check lint format types protocol mutate soak bench packages clean
 
@@ -28,11 +31,11 @@ help:
 # The kernels in .venv, a notebook run by one of them, and the page that it makes.
 demo: $(PAGE)
 	@echo 'The tour, as it ran:  $(PAGE)'
-	@echo 'To try it yourself:   $(BIN)/jupyter lab examples/notebooks/bash-tour.ipynb'
+	@echo 'To try it yourself:   $(BIN)/jupyter lab $(TOUR)'
 
-$(PAGE): $(STAMP) $(SOURCES) examples/notebooks/bash-tour.ipynb
-	$(BIN)/python -m wrapperkernel.install --sys-prefix
-	$(BIN)/python -m tests.tools.demo examples/notebooks/bash-tour.ipynb $@
+$(PAGE): $(STAMP) $(shell find wrapperkernel examples -name '*.py') tests/tools/demo.py $(TOUR)
+	$(BIN)/python -m wrapperkernel.install $(WHERE)
+	$(BIN)/python -m tests.tools.demo $(TOUR) $@
 
 # All tests, the checks of docs and architecture among them. Results of some alone would mislead `make protocol`.
 test: $(STAMP) packages

@@ -42,7 +42,7 @@ def test_an_unfinished_line_goes_out_when_it_is_due(published: Published) -> Non
 
 def test_it_becomes_a_prompt_instead(published: Published) -> None:
     published.output.add(1, "stdout", "Hello\nName? ", 0.0)
-    assert published.output.take_prompt() == "Name? "
+    assert published.output.take_prompt() == ("stdout", "Name? ")
     published.output.end(quiet)
     assert published.texts == [(1, "stdout", "Hello\n")]
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import time
-from collections.abc import Iterator
+import pty
+import re
+import select
+import subprocess
+import termios
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 import nbformat
@@ -16,12 +20,14 @@ from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from notebooks import LIMIT, command, notebook, outputs
+from papermill.exceptions import PapermillExecutionError
 
 from wrapperkernel.registry import place
 from wrapperkernel.targets import spec_of
 from wrapperkernel.testing.waiting import default_limit
 
 TOUR = Path(__file__).parents[2] / "examples" / "notebooks" / "bash-tour.ipynb"
+SUCCEEDING = ("echo before", "true", "echo behind")
 FAILING = ("echo before", "false", "echo behind")
 
 
@@ -36,34 +42,111 @@ def tour() -> Any:
     return nbformat.read(TOUR, as_version=4)
 
 
+def code_cells(document: Any) -> list[Any]:
+    return [cell for cell in document.cells if cell.cell_type == "code"]
+
+
+def asks(cell: Any) -> bool:
+    return "asks" in cell.metadata.get("tags", [])
+
+
 def without_outputs() -> Any:
     document = tour()
-    for cell in document.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
+    for cell in code_cells(document):
+        cell.outputs, cell.execution_count = [], None
     return document
 
 
 def test_it_is_long_enough_to_show_something() -> None:
-    assert sum(cell.cell_type == "code" for cell in tour().cells) >= 25
+    assert len(code_cells(tour())) >= 25
+
+
+# --- what is stored in it -------------------------------------------------------------------------------
+
+# \036 ends what the cell has printed; the status of the cell stands behind it.
+MARK = "\x1e"
+BEGIN = r"""PS1= PS2= PROMPT_COMMAND=; exec 2>{stderr}
+mark() {{ local status=$?; printf '\036%s\036' $status; printf '\036' >&2; return $status; }}
+"""
+# Printed to who types, and not to a notebook.
+NUMBER_OF_A_JOB = re.compile(r"^\[\d+\] \d+\n", re.MULTILINE)
+
+
+class Typist:
+    """Types at an interactive bash on a terminal, with another as its stderr. Uses nothing of the library."""
+
+    def __init__(self, stack: contextlib.ExitStack, home: Path) -> None:
+        self._stdout, stdin = self._terminal(stack)
+        self._stderr, stderr = self._terminal(stack)
+        self._bash = subprocess.Popen(
+            ["setsid", "--ctty", "bash", "--norc", "--noprofile", "--noediting", "-i"],
+            stdin=stdin,
+            stdout=stdin,
+            stderr=stdin,
+            cwd=home,
+            env={"PATH": os.environ["PATH"], "HOME": str(home), "TERM": "xterm-256color"},
+        )
+        stack.callback(self._end)
+        self.type(BEGIN.format(stderr=os.ttyname(stderr)))
+
+    def _terminal(self, stack: contextlib.ExitStack) -> tuple[int, int]:
+        """Open a terminal that shows neither what is typed nor a carriage return before a newline."""
+        ours, theirs = pty.openpty()
+        stack.callback(os.close, ours)
+        stack.callback(os.close, theirs)
+        modes: list[Any] = termios.tcgetattr(theirs)
+        modes[1] &= ~termios.OPOST
+        modes[3] &= ~termios.ECHO
+        termios.tcsetattr(theirs, termios.TCSANOW, modes)
+        return ours, theirs
+
+    def _end(self) -> None:
+        self._bash.kill()
+        self._bash.wait()
+
+    def type(self, code: str) -> tuple[str, str, int]:
+        """Type these lines; return what came on stdout and on stderr, and the status of the last command."""
+        os.write(self._stdout, f"{code}\nmark\n".encode())
+        printed = {self._stdout: b"", self._stderr: b""}
+        while printed[self._stdout].count(b"\x1e") < 2 or b"\x1e" not in printed[self._stderr]:
+            ready, _, _ = select.select(list(printed), [], [], default_limit())
+            assert ready, printed
+            for terminal in ready:
+                printed[terminal] += os.read(terminal, 65536)
+        stdout, status, _ = printed[self._stdout].decode().split(MARK)
+        stderr = printed[self._stderr].decode().removesuffix(MARK)
+        return stdout, NUMBER_OF_A_JOB.sub("", stderr), int(status)
+
+
+def as_typed(cell: Any) -> tuple[str, str, int]:
+    """Return what a cell says bash printed, and its status."""
+    said = {"stdout": "", "stderr": "", "ExitStatus": "0"}
+    for output in cell.outputs:
+        name, text = (
+            (output.name, output.text) if output.output_type == "stream" else (output.ename, output.evalue)
+        )
+        said[name] = text
+    return said["stdout"], said["stderr"], int(said["ExitStatus"])
+
+
+def test_bash_itself_prints_what_is_stored(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        typist = Typist(stack, tmp_path)
+        for cell in code_cells(tour()):
+            if asks(cell):
+                # In braces, or the answer would be the second line of the cell.
+                typed = typist.type(f"{{ {cell.source}\n}}\nGrace")
+                assert typed == ("Hello, Grace\n", "Who are you? ", 0)
+            else:
+                assert typist.type(cell.source) == as_typed(cell), cell.source
+
+
+# --- with nobody to ask ---------------------------------------------------------------------------------
 
 
 def test_by_nbclient() -> None:
     document = NotebookClient(without_outputs(), kernel_name="bash", timeout=LIMIT).execute()
     assert outputs(document) == outputs(tour())
-
-
-def test_by_papermill(tmp_path: Path) -> None:
-    """Which takes every error for a failure, also where a cell is tagged: so without those cells."""
-    expected, document = tour(), without_outputs()
-    for each in (expected, document):
-        each.cells = [cell for cell in each.cells if "raises-exception" not in cell.metadata.get("tags", [])]
-    file = tmp_path / "in.ipynb"
-    nbformat.write(document, file)
-    papermill.execute_notebook(file, tmp_path / "out.ipynb", kernel_name="bash", progress_bar=False)
-    shown = outputs(nbformat.read(tmp_path / "out.ipynb", as_version=4))
-    ended = [("stdout", "the cell before ended with 2\n")], [("stdout", "the cell before ended with 0\n")]
-    assert shown == [ended[1] if output == ended[0] else output for output in outputs(expected)]
 
 
 def test_by_nbconvert(tmp_path: Path) -> None:
@@ -74,20 +157,54 @@ def test_by_nbconvert(tmp_path: Path) -> None:
     assert outputs(nbformat.read(tmp_path / "out.ipynb", as_version=4)) == outputs(tour())
 
 
-def test_a_failing_cell_stops_each_of_them(tmp_path: Path) -> None:
-    with pytest.raises(CellExecutionError, match="ExitStatus: 1"):
-        NotebookClient(notebook("bash", *FAILING), kernel_name="bash", timeout=LIMIT).execute()
+def test_by_papermill(tmp_path: Path) -> None:
+    """Which runs every cell, and in the end takes an error for a failure also where the cell is tagged."""
     file = tmp_path / "in.ipynb"
+    nbformat.write(without_outputs(), file)
+    with pytest.raises(PapermillExecutionError, match="ExitStatus: "):
+        papermill.execute_notebook(file, tmp_path / "out.ipynb", kernel_name="bash", progress_bar=False)
+    assert outputs(nbformat.read(tmp_path / "out.ipynb", as_version=4)) == outputs(tour())
+
+
+def by_nbclient(file: Path, out: Path) -> str:
+    """Execute a notebook; return the error that has stopped it, or nothing."""
+    document = nbformat.read(file, as_version=4)
+    try:
+        NotebookClient(document, kernel_name="bash", timeout=LIMIT).execute()
+    except CellExecutionError as error:
+        return str(error)
+    finally:
+        nbformat.write(document, out)
+    return ""
+
+
+def by_papermill(file: Path, out: Path) -> str:
+    run = command("papermill", "--no-progress-bar", file, out)
+    return run.stderr if run.returncode else ""
+
+
+def by_nbconvert(file: Path, out: Path) -> str:
+    run = command("nbconvert", "--execute", "--to=notebook", file, "--output", out)
+    return run.stderr if run.returncode else ""
+
+
+@pytest.mark.parametrize("execute", [by_nbclient, by_papermill, by_nbconvert])
+def test_only_a_failing_cell_stops_it(tmp_path: Path, execute: Callable[[Path, Path], str]) -> None:
+    file, out = tmp_path / "in.ipynb", tmp_path / "out.ipynb"
+    nbformat.write(notebook("bash", *SUCCEEDING), file)
+    assert execute(file, out) == ""
+    assert outputs(nbformat.read(out, as_version=4)) == [
+        [("stdout", "before\n")],
+        [],
+        [("stdout", "behind\n")],
+    ]
+    out.unlink()
+
     nbformat.write(notebook("bash", *FAILING), file)
-    for words in (
-        ("papermill", "--no-progress-bar", file, tmp_path / "out.ipynb"),
-        ("nbconvert", "--execute", "--to=notebook", file, "--output", "out"),
-    ):
-        run = command(*words)
-        assert run.returncode != 0
-        assert "ExitStatus" in run.stderr
-    shown = outputs(nbformat.read(tmp_path / "out.ipynb", as_version=4))
-    assert [("stdout", "behind\n")] not in shown
+    assert "ExitStatus: 1" in execute(file, out)
+    if out.exists():  # nbconvert writes only what has succeeded
+        shown = outputs(nbformat.read(out, as_version=4))
+        assert shown[-3:] == [[("stdout", "before\n")], [("ExitStatus", "1", ["ExitStatus: 1"])], []]
 
 
 # --- with somebody to ask -------------------------------------------------------------------------------
@@ -109,13 +226,25 @@ def client() -> Iterator[tuple[KernelManager, Any]]:
         manager.context.destroy()
 
 
-def run(client: Any, code: str, answers: dict[str, str]) -> list[Any]:
+def nothing() -> None:
+    pass
+
+
+def run(
+    client: Any,
+    code: str,
+    *,
+    answers: Mapping[str, str] = {},
+    when_it_prints: Callable[[], None] = nothing,
+) -> list[Any]:
     """Run a cell as a frontend does, answer its questions, and return its outputs as a notebook has them."""
     shown: list[Any] = []
 
     def show(message: Any) -> None:
         if message["msg_type"] in ("stream", "error", "display_data", "execute_result"):
             shown.append(nbformat.v4.output_from_msg(message))
+        if message["msg_type"] == "stream":
+            when_it_prints()
 
     def answer(message: Any) -> None:
         client.input(answers[message["content"]["prompt"]])
@@ -128,28 +257,17 @@ def run(client: Any, code: str, answers: dict[str, str]) -> list[Any]:
 
 
 def test_with_an_answer(client: tuple[KernelManager, Any]) -> None:
-    for cell, expected in zip(
-        [cell for cell in tour().cells if cell.cell_type == "code"], outputs(tour()), strict=True
-    ):
-        if "asks" in cell.metadata.get("tags", []):
+    for cell, expected in zip(code_cells(tour()), outputs(tour()), strict=True):
+        if asks(cell):
             expected = [("stdout", "Hello, Grace\n")]
-        assert run(client[1], cell.source, {"Who are you? ": "Grace"}) == expected, cell.source
+        answers = {"Who are you? ": "Grace"}
+        assert run(client[1], cell.source, answers=answers) == expected, cell.source
 
 
 def test_an_interrupted_cell(client: tuple[KernelManager, Any]) -> None:
     manager, blocking = client
-    run(blocking, "kept=here", {})
-    cell = blocking.execute("echo on; sleep 600; echo 'not run'")
-    limit = time.monotonic() + default_limit()
-    while time.monotonic() < limit:
-        try:
-            message = blocking.get_iopub_msg(timeout=1)
-        except Empty:
-            continue
-        if message["msg_type"] == "stream":
-            break
-    manager.interrupt_kernel()
-    reply = blocking.get_shell_msg(timeout=default_limit())
-    assert reply["parent_header"]["msg_id"] == cell
-    assert reply["content"]["ename"] == "KeyboardInterrupt"
-    assert run(blocking, "echo $kept", {}) == [("stdout", "here\n")]
+    assert run(blocking, "kept=here") == []
+    code = "inside=too; echo begun; sleep 60; echo 'not reached'"
+    [printed, (name, _, _)] = run(blocking, code, when_it_prints=manager.interrupt_kernel)
+    assert (printed, name) == (("stdout", "begun\n"), "KeyboardInterrupt")
+    assert run(blocking, "echo $kept $inside") == [("stdout", "here too\n")]

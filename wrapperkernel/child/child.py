@@ -297,7 +297,7 @@ class ChildProcess:
             self._type(asked, asked.terminal.end_of_file())
         except StdinNotAllowed:
             self._reader.take_over()
-            self._publish(self.cells, "stdout", asked.prompt)
+            self._publish(self.cells, asked.stream, asked.prompt)
             self._type(asked, asked.terminal.end_of_file())
             raise
         finally:

@@ -81,10 +81,10 @@ class Output:
         if held:
             self._publish(self._cell, self._name, held)
 
-    def take_prompt(self) -> str:
-        """Return the unfinished line instead of passing it on."""
+    def take_prompt(self) -> tuple[str, str]:
+        """Return the stream of the unfinished line, and the line instead of passing it on."""
         prompt, self._held = self._held, ""
-        return prompt
+        return self._name, prompt
 
     def begin(self) -> None:
         """A cell begins: what comes now is output."""

@@ -51,12 +51,16 @@ _PUBLISHING = 0.2
 
 
 class Asked:
-    """A question that somebody below the child waits with; ``wanted`` until it has gone."""
+    """A question that somebody below the child waits with; ``wanted`` until it has gone.
 
-    def __init__(self, wait: Wait, kind: Question, terminal: Terminal, prompt: str) -> None:
+    ``stream`` is the name of the one on which the prompt was printed.
+    """
+
+    def __init__(self, wait: Wait, kind: Question, terminal: Terminal, stream: str, prompt: str) -> None:
         self.wait = wait
         self.kind = kind
         self.terminal = terminal
+        self.stream = stream
         self.prompt = prompt
         self.wanted = True
 
@@ -425,7 +429,7 @@ class Reader:
             self._tell(Lost("another program has taken its place"))
             self._look_at = float("inf")
             return
-        self._asked = Asked(wait, kind, terminal, self._output.take_prompt())
+        self._asked = Asked(wait, kind, terminal, *self._output.take_prompt())
         self._tell(self._asked)
 
     def _question(self) -> tuple[Wait, Question, Terminal] | None:
