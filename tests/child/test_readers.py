@@ -586,15 +586,3 @@ def test_where_nobody_waits_nobody_asks(modes: int) -> None:
         unfinished=bool(modes & 8),
     )
     assert asked is Question.NONE
-
-
-def test_how_much_was_read() -> None:
-    reader, writer = os.pipe()
-    with subprocess.Popen(["cat"], stdin=reader, stdout=subprocess.DEVNULL) as cat:
-        os.close(reader)
-        eventually(lambda: state(cat.pid) == "S")
-        before = readers.has_read(cat.pid)
-        os.write(writer, b"four")
-        eventually(lambda: readers.has_read(cat.pid) == before + 4)
-        os.close(writer)
-    assert readers.has_read(cat.pid) == 0  # it has gone

@@ -52,7 +52,9 @@ def wait_until_gone(kernel: KernelProcess, pids: list[int]) -> None:
 def folder_of(children: list[int]) -> Path:
     """Return the folder by which a bash is handed its cells: its command line tells it."""
     commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in children]
-    [rcfile] = re.findall(r"--rcfile\0(.*?)\0", "".join(commands))
+    [rcfile] = {
+        *re.findall(r"--rcfile\0(.*?)\0", "".join(commands))
+    }  # a copy may be about to become a program
     return Path(rcfile).parent
 
 

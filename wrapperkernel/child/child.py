@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import secrets
 import signal
 import subprocess
@@ -27,16 +26,11 @@ from .ladder import Ladder, Step
 from .launch import launch
 from .processes import children, end_session, group_of, signal_all, started_since
 from .reader import Asked, Died, Lost, Reader
-from .readers import Question, has_read, waits
+from .readers import Question
 from .terminal import Terminal
 
 # Seconds that the end of a child's session may take, of those that a shutdown has.
 _END_LIMIT = 0.3
-# Seconds for which an answer may stay unread before the terminal's echo is put back.
-_ANSWER_LIMIT = 1.0
-# So many looks in a row must find that the reader has gone.
-_GONE = 20
-_GLANCE = 0.001
 # Seconds for which a child may be busy with the line that hands it a cell, and which must not be cut in two.
 _BEGIN = 0.004
 # How often a program that wants input from nobody is told that there is none, before it is interrupted.
@@ -248,7 +242,7 @@ class ChildProcess:
         match ladder.step(time.monotonic()):
             case Step.INTERRUPT:
                 self._reader.break_off()
-                self._interrupt_foreground()
+                self._terminals[0].interrupt()
                 if ladder.steps == 1:
                     self._reader.rescue()
             case Step.TERMINATE:
@@ -258,18 +252,6 @@ class ChildProcess:
             case Step.REPLACE:
                 return False
         return True
-
-    def _interrupt_foreground(self) -> None:
-        """Send SIGINT to who has the terminal, as its interrupt character would, but without its echo."""
-        group = self._terminals[0].foreground
-        if not group:
-            return
-        try:
-            os.killpg(group, signal.SIGINT)
-        except PermissionError:  # of another user, whom the terminal reaches
-            self._terminals[0].write(self._terminals[0].interrupt_character())
-        except ProcessLookupError:
-            return  # just gone; the next step comes soon
 
     def _end_strays(self) -> None:
         """Kill what the interrupted cell left in the child's own process group.
@@ -289,16 +271,16 @@ class ChildProcess:
         try:
             text = self._ask(asked, ask)
             self._reader.take_over()  # what comes next may be the prompt of the next question
-            self._type(asked, _typed(text, asked.kind))
+            asked.terminal.type(_typed(text, asked.kind))
         except InputWithdrawn:
             return
         except EOFError:
             self._reader.take_over()
-            self._type(asked, asked.terminal.end_of_file())
+            asked.terminal.end_input()
         except StdinNotAllowed:
             self._reader.take_over()
             self._publish(self.cells, asked.stream, asked.prompt)
-            self._type(asked, asked.terminal.end_of_file())
+            asked.terminal.end_input()
             raise
         finally:
             self._reader.take_over()
@@ -308,25 +290,6 @@ class ChildProcess:
     def _ask(self, asked: Asked, ask: Ask) -> str:
         return ask(asked.prompt, asked.kind is Question.PASSWORD, lambda: asked.wanted)
 
-    def _type(self, asked: Asked, data: bytes) -> None:
-        """Type an answer. Frontends show it themselves, so the terminal must not until it has been read."""
-        terminal = asked.terminal
-        before = has_read(asked.wait.pid)
-        terminal.hide_echo()
-        terminal.write(data)
-        until = time.monotonic() + _ANSWER_LIMIT
-        # Not until nothing is unread: the answer may be under way to the terminal's queue. Nor until the
-        # reader waits no more: the change of the modes has it look, and go on to wait.
-        left = 0
-        while time.monotonic() < until and has_read(asked.wait.pid) == before and left < _GONE:
-            time.sleep(_GLANCE)
-            left = 0 if asked.wait in self._waits() else left + 1
-        terminal.show_echo()
-
-    def _waits(self) -> Sequence[object]:
-        paths = [terminal.path for terminal in self._terminals]
-        return waits(self._terminals[0].foreground, self.pid, paths)
-
 
 def _typed(text: str, kind: Question) -> bytes:
     """Return the keys that give ``text`` to a reader."""
@@ -335,11 +298,7 @@ def _typed(text: str, kind: Question) -> bytes:
         return data or b"\n"
     if kind is Question.EDITOR:
         return data + b"\r"
-    # A control character is a key of the terminal's own line editing, unless ^V stands before it.
-    return (
-        b"".join(b"\x16" + bytes([byte]) if byte < 32 and byte != 9 else bytes([byte]) for byte in data)
-        + b"\n"
-    )
+    return data + b"\n"
 
 
 def _refuse(prompt: str, hidden: bool, wanted: Callable[[], bool]) -> str:

@@ -409,8 +409,7 @@ class Reader:
         self._idle_looks += 1
         if self._idle_looks > 1:
             self._idle_looks = 0
-            self._terminals[0].hide_echo()
-            self._terminals[0].write(self._handover.reopen())
+            self._terminals[0].type(self._handover.reopen())
 
     def _waits(self) -> list[Wait]:
         return readers.waits(self._terminals[0].foreground, self._pid, self._paths)
@@ -436,7 +435,6 @@ class Reader:
         for wait in self._waits():
             for terminal in self._terminals:
                 if terminal.path in wait.terminals and not terminal.unread:
-                    terminal.show_echo()  # of an answer that has been read by now
                     kind = readers.classify(
                         wait,
                         canonical=terminal.canonical,

@@ -130,14 +130,6 @@ def blocked_on(pid: int) -> str:
     return _target(f"/proc/{pid}", arguments[0] & _INT)
 
 
-def has_read(pid: int) -> int:
-    """Return how many bytes a process has read so far, from anything; 0 if that is not told."""
-    for line in _read(f"/proc/{pid}/io").splitlines():
-        if line.startswith(b"rchar:"):
-            return int(line[6:])
-    return 0
-
-
 def image(pid: int) -> tuple[bytes, str, bytes]:
     """Return what tells the program in a process from the one before: it changes at exec.
 

@@ -1,7 +1,9 @@
 """One pseudo-terminal: the master that the kernel holds, the slave that the child has, and its modes.
 
-Output post-processing is off, so that the bytes that come out are the bytes that were written. The kernel
-keeps the slave open too: for the modes, and because a terminal that nobody has open has ended.
+Output post-processing is off, so that the bytes that come out are the bytes that were written. What is typed
+is whole lines, edited and shown elsewhere; EXTPROC says so (tty_ioctl(4), RFC 1184): nothing is echoed, no
+character is special, and yet programs find the modes of any terminal. The kernel keeps the slave open too:
+for the modes, and because a terminal that nobody has open has ended.
 """
 
 from __future__ import annotations
@@ -10,9 +12,11 @@ import array
 import contextlib
 import fcntl
 import os
+import signal
 import struct
+import sys
 import termios
-from typing import Any
+import time
 
 from pexpect.fdpexpect import fdspawn
 
@@ -21,8 +25,16 @@ _TURN = 256 * 1024
 _PIECE = 4096
 # A shorter piece is most likely all that there is, and to ask would cost as much as to wait.
 _SHORT = 1024
+# Bytes that can be typed at once. The rest of a longer line must wait for its reader: for so many seconds at
+# most, with so many between two looks.
+_QUEUE = 4095
+_UNREAD_LIMIT = 2.0
+_GLANCE = 0.001
 
-_INPUT_MODES, _OUTPUT_MODES, _LOCAL_MODES, _CHARACTERS = 0, 1, 3, 6
+_OUTPUT_MODES, _LOCAL_MODES, _CHARACTERS = 1, 3, 6
+# Python's termios has no name for these.
+_EXTPROC = 0o200000 if sys.platform == "linux" else 0x800
+_TIOCSIG = 0x40045436 if sys.platform == "linux" else 0x2000745F
 
 
 class Terminal:
@@ -37,9 +49,9 @@ class Terminal:
         self.resize(rows, columns)
         modes = termios.tcgetattr(self.slave)
         modes[_OUTPUT_MODES] &= ~termios.OPOST
+        modes[_LOCAL_MODES] |= _EXTPROC
         termios.tcsetattr(self.slave, termios.TCSANOW, modes)
         self._modes = termios.tcgetattr(self.slave)
-        self._shown: list[Any] | None = None  # the modes before echo was turned off for an answer
         self._was_typed_at = False
 
     def fileno(self) -> int:
@@ -63,12 +75,23 @@ class Terminal:
                     break
         return b"".join(pieces)
 
-    def write(self, data: bytes) -> None:
-        """Type ``data``. What does not fit into the terminal's queue (4 KB) is dropped."""
-        self._was_typed_at = True
-        with contextlib.suppress(BlockingIOError):
-            while data:
-                data = data[self._spawn.send(data) :]
+    def type(self, data: bytes) -> None:
+        """Type ``data``, which is not shown. More than 4 KB waits for its reader, for 2 s at most."""
+        self._set_local(_EXTPROC, True)
+        if len(data) <= _QUEUE:
+            self._send(data)
+        else:
+            self._send_slowly(data)
+
+    def end_input(self) -> None:
+        """Let who reads find the end of the input, when all that was typed has been read."""
+        self._set_local(_EXTPROC, False)
+        self._send(bytes(termios.tcgetattr(self.slave)[_CHARACTERS][termios.VEOF]))
+
+    def interrupt(self) -> None:
+        """Send SIGINT to who has the terminal, whoever's they are, as its interrupt character would."""
+        with contextlib.suppress(OSError):  # nobody has it
+            fcntl.ioctl(self.fileno(), _TIOCSIG, int(signal.SIGINT))
 
     @property
     def foreground(self) -> int:
@@ -97,35 +120,8 @@ class Terminal:
         fcntl.ioctl(self.slave, termios.FIONREAD, count)
         return count[0]
 
-    def end_of_file(self) -> bytes:
-        """Return what is typed to end the input."""
-        return bytes(termios.tcgetattr(self.slave)[_CHARACTERS][termios.VEOF])
-
-    def interrupt_character(self) -> bytes:
-        """Return what is typed to interrupt."""
-        return bytes(termios.tcgetattr(self.slave)[_CHARACTERS][termios.VINTR])
-
-    def hide_echo(self) -> None:
-        """Do not show what is typed next, until ``show_echo``."""
-        modes = termios.tcgetattr(self.slave)
-        if modes[_LOCAL_MODES] & termios.ECHO:
-            self._shown = termios.tcgetattr(self.slave)
-            modes[_LOCAL_MODES] &= ~(termios.ECHO | termios.ECHONL)
-            termios.tcsetattr(self.slave, termios.TCSANOW, modes)
-
-    def show_echo(self) -> None:
-        """Undo ``hide_echo``, unless the program has set modes of its own meanwhile."""
-        if self._shown is None:
-            return
-        shown, self._shown = self._shown, None
-        hidden = [*shown]
-        hidden[_LOCAL_MODES] &= ~(termios.ECHO | termios.ECHONL)
-        if termios.tcgetattr(self.slave) == hidden:
-            termios.tcsetattr(self.slave, termios.TCSANOW, shown)
-
     def restore(self) -> None:
         """Drop what nobody has read, and put the modes back to what they were at the start."""
-        self._shown = None
         if self._was_typed_at:
             self._was_typed_at = False
             termios.tcflush(self.slave, termios.TCIFLUSH)
@@ -136,6 +132,35 @@ class Terminal:
         """Close both ends; what still has the terminal open finds it hung up."""
         self._spawn.close()
         os.close(self.slave)
+
+    def _send(self, data: bytes) -> bytes:
+        """Send as much as goes, and return the rest."""
+        self._was_typed_at = True
+        with contextlib.suppress(BlockingIOError):
+            while data:
+                data = data[self._spawn.send(data) :]
+        return data
+
+    def _send_slowly(self, data: bytes) -> None:
+        """Send more than the queue takes, which would drop what is too much if it kept whole lines."""
+        was_canonical = self._set_local(termios.ICANON, False)
+        until = time.monotonic() + _UNREAD_LIMIT
+        while (data or self.unread) and time.monotonic() < until:
+            rest = self._send(data)
+            if len(rest) < len(data):
+                until = time.monotonic() + _UNREAD_LIMIT
+            data = rest
+            time.sleep(_GLANCE)
+        self._set_local(termios.ICANON, was_canonical)
+
+    def _set_local(self, mode: int, on: bool) -> bool:
+        """Set a local mode, and return whether it was set; a program may have changed any."""
+        modes = termios.tcgetattr(self.slave)
+        was_on = bool(modes[_LOCAL_MODES] & mode)
+        if was_on is not on:
+            modes[_LOCAL_MODES] ^= mode
+            termios.tcsetattr(self.slave, termios.TCSANOW, modes)
+        return was_on
 
     def _local_modes(self) -> int:
         return int(termios.tcgetattr(self.slave)[_LOCAL_MODES])
