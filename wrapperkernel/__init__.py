@@ -12,17 +12,30 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .child import ChildKernel, Handover, ReplKernel
     from .kernel.display import MimeBundle
     from .kernel.errors import ExecuteError
     from .kernel.kernel import Kernel
     from .server.app import run
 
-__all__ = ["ExecuteError", "Kernel", "MimeBundle", "__version__", "run"]
+__all__ = [
+    "ChildKernel",
+    "ExecuteError",
+    "Handover",
+    "Kernel",
+    "MimeBundle",
+    "ReplKernel",
+    "__version__",
+    "run",
+]
 
 _HOMES = {
+    "ChildKernel": "wrapperkernel.child",
     "ExecuteError": "wrapperkernel.kernel.errors",
+    "Handover": "wrapperkernel.child",
     "Kernel": "wrapperkernel.kernel.kernel",
     "MimeBundle": "wrapperkernel.kernel.display",
+    "ReplKernel": "wrapperkernel.child",
     "run": "wrapperkernel.server.app",
 }
 

@@ -3,5 +3,6 @@
 from .framing import Ended
 from .handover import Handover
 from .kernel import ChildKernel
+from .repl_kernel import ReplKernel
 
-__all__ = ["ChildKernel", "Ended", "Handover"]
+__all__ = ["ChildKernel", "Ended", "Handover", "ReplKernel"]

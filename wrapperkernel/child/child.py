@@ -36,6 +36,7 @@ _BEGIN = 0.004
 # How often a program that wants input from nobody is told that there is none, before it is interrupted.
 _REFUSALS = 3
 
+MakeHandover = Callable[[Folder, str, int, Sequence[Terminal]], Handover]
 Ask = Callable[[str, bool, Callable[[], bool]], str]
 """Asks the user: prompt, whether the answer is hidden, whether it is still wanted."""
 
@@ -62,10 +63,11 @@ class ChildProcess:
 
     def __init__(
         self,
-        handover: type[Handover],
+        handover: MakeHandover,
         program: Sequence[str],
         *,
         cells: int,
+        terminals: int,
         directory: str | None,
         environment: Mapping[str, str],
         rows: int,
@@ -83,11 +85,9 @@ class ChildProcess:
         self._environment = environment
         self._check = check
         self._log = log
-        self._terminals = (Terminal(rows, columns), Terminal(rows, columns))
+        self._terminals = [Terminal(rows, columns) for _ in range(terminals)]
         self._folder = Folder()
-        self._handover = handover(
-            self._folder, self._nonce, cells, [terminal.path for terminal in self._terminals]
-        )
+        self._handover = handover(self._folder, self._nonce, cells, self._terminals)
         self._wait_for_room = wait_for_room
         self._publish = publish
         self._reconsider = reconsider
@@ -113,7 +113,7 @@ class ChildProcess:
         self._process = launch(
             self._handover.prepare(self._program),
             terminal=self._terminals[0].path,
-            commands=self._folder.fifo,
+            commands=self._handover.commands,
             cwd=self._directory,
             env=self._environment,
         )
@@ -122,7 +122,6 @@ class ChildProcess:
             self._nonce,
             self.pid,
             self._terminals,
-            self._folder,
             self._handover,
             self._wait_for_room,
             self._publish,
@@ -150,7 +149,7 @@ class ChildProcess:
         line = self._handover.cell(self.cells + 1, code)
         self.cells += 1
         self._reader.expect(self.cells)
-        self._folder.command(line)
+        self._handover.command(line)
         self._handed_over = time.monotonic()
         self._is_ready = False
         return self._follow(Ended, ask)
@@ -210,6 +209,8 @@ class ChildProcess:
                 if ladder is not None:
                     self._end_strays()
                 for terminal in self._terminals:
+                    if not self.has_started:
+                        terminal.keep_modes()
                     terminal.restore()
             if isinstance(news, last):
                 status = news.status if isinstance(news, Ended) else ""
@@ -271,6 +272,8 @@ class ChildProcess:
         try:
             text = self._ask(asked, ask)
             self._reader.take_over()  # what comes next may be the prompt of the next question
+            if asked.kind is Question.EDITOR:
+                asked.terminal.echoes.expect(text)
             asked.terminal.type(_typed(text, asked.kind))
         except InputWithdrawn:
             return

@@ -3,7 +3,8 @@
     the cell's output | E behind (prompts, traps) F | between …
 
 ``E`` ends a cell with a status, ``F`` says that the child is ready for the next. What is read after a cell
-was handed over belongs to it; nothing tells the output of a job in the background from its own. No I/O.
+was handed over belongs to it; nothing tells the output of a job in the background from its own. A child that
+is driven by its prompts prints ``P`` instead, and what that means is decided elsewhere: see ``end``. No I/O.
 """
 
 from __future__ import annotations
@@ -50,7 +51,14 @@ class Ready:
     noisy: bool
 
 
-Event = Text | Ended | Ready
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """The child waits for a line; what it says by that is the value."""
+
+    value: str
+
+
+Event = Text | Ended | Ready | Prompted
 
 
 class Framing:
@@ -85,6 +93,12 @@ class Framing:
         """Take the child for ready only when it says so to the ``number``-th line that asked it again."""
         self._rescue = number
         self._is_released = False
+
+    def end(self, status: str) -> Iterator[Event]:
+        """The cell has ended, and the child is ready: so its prompt was understood."""
+        self.place = Place.BETWEEN
+        yield Ended(status)
+        yield Ready("", noisy=False)
 
     def release(self) -> Iterator[Event]:
         """The child has said elsewhere that it is ready, and has made no noise: do not wait for ``F``."""
@@ -128,6 +142,8 @@ class Framing:
                 is_noisy = value.startswith("!")
                 yield Ready(value.removeprefix("!"), is_noisy)
                 yield from self._between(is_noisy=is_noisy)
+        elif mark.kind == "P" and self.place is Place.INSIDE:
+            yield Prompted(mark.value)
 
     def _between(self, *, is_noisy: bool) -> Iterator[Event]:
         self.place = Place.BETWEEN

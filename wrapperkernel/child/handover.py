@@ -3,6 +3,8 @@
 The child reads lines of commands from a FIFO; each line makes it read a file of the private folder. What the
 line makes it print are the marks of ``framing``, on terminals that are opened by their path each time: ``E``
 behind the cell on both, and ``F`` when it is ready for the next, on both or, without noise, on stdout's.
+
+A child that cannot be told to print them prints ``P`` as its prompt; see ``repl``.
 """
 
 from __future__ import annotations
@@ -12,19 +14,34 @@ from collections.abc import Sequence
 
 from .folder import Folder
 from .framing import Ended
+from .terminal import Terminal
 
 
 class Handover(ABC):
     """Hands cells to one child. A language implements what is abstract.
 
-    ``child`` is the first part of every mark's nonce, the number of the cell the second.
+    ``child`` is the first part of every mark's nonce, the number of the cell the second. Of two terminals
+    the first is stdout's, and the child's controlling one; a single one carries both.
     """
 
-    def __init__(self, folder: Folder, child: str, first: int, terminals: Sequence[str]) -> None:
+    is_at_command = False
+    """Whether a child that reads its terminal wants a command there, and no answer from the user."""
+
+    def __init__(self, folder: Folder, child: str, first: int, terminals: Sequence[Terminal]) -> None:
         self.folder = folder
         self.child = child
         self.first = first
-        self.stdout, self.stderr = terminals
+        self.terminals = terminals
+        self.stdout, self.stderr = terminals[0].path, terminals[-1].path
+
+    @property
+    def commands(self) -> str:
+        """The path of what the child has as its standard input."""
+        return self.folder.fifo
+
+    def command(self, line: str) -> None:
+        """Give the child a line that ``cell`` has returned."""
+        self.folder.command(line)
 
     @abstractmethod
     def prepare(self, program: Sequence[str]) -> list[str]:
@@ -38,6 +55,14 @@ class Handover(ABC):
     def cell(self, number: int, code: str) -> str:
         """Write the files of cell ``number``; return the line that has it run. OSError without room."""
 
+    def prompted(self, value: str) -> str | None:
+        """``P`` was read. Return the cell's status if it has ended; else do what brings it on, and None."""
+        return None
+
+    def printed(self, text: str) -> str:
+        """Output was read; return what of it is the cell's."""
+        return text
+
     @abstractmethod
     def ended(self, status: str) -> None:
         """Take note of a cell's status."""
@@ -45,6 +70,10 @@ class Handover(ABC):
     @abstractmethod
     def ready(self, value: str, *, noisy: bool) -> None:
         """Take note of what the child told when it became ready."""
+
+    def break_off(self) -> None:
+        """The cell is being interrupted: if something of it was not handed over yet, it never shall be."""
+        return
 
     @abstractmethod
     def rescue(self, number: int, attempt: int) -> None:

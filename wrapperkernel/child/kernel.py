@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from traitlets import Bool, Dict, Int, List, Unicode
@@ -18,8 +18,10 @@ from ..kernel.errors import ExecuteError
 from ..kernel.iopub import IOPub
 from ..kernel.kernel import Kernel
 from .child import ChildProcess, Outcome
+from .folder import Folder
 from .handover import Handover
 from .reader import Died, Lost
+from .terminal import Terminal
 
 # What a program on a terminal finds, unless the user has set it.
 _ENVIRONMENT = {"TERM": "xterm-256color"}
@@ -37,6 +39,8 @@ class ChildKernel(Kernel):
 
     handover: ClassVar[type[Handover]]
     """How the child is handed its cells."""
+    terminals: ClassVar[int] = 2
+    """Two, so that stderr is a stream of its own; or one for both."""
     variables: ClassVar[Mapping[str, str]] = {}
     """Environment variables that this language's child gets unless the user's environment has them."""
 
@@ -104,6 +108,12 @@ class ChildKernel(Kernel):
 
     # -- what a language says -------------------------------------------------------------------------
 
+    def make_handover(
+        self, folder: Folder, child: str, first: int, terminals: Sequence[Terminal]
+    ) -> Handover:
+        """Return what hands cells to a new child; ``handover`` says how in most languages."""
+        return self.handover(folder, child, first, terminals)
+
     def prepare(self, code: str) -> str:
         """Return the code as the child shall get it; ExecuteError if it cannot."""
         if "\0" in code:
@@ -133,9 +143,10 @@ class ChildKernel(Kernel):
             )
         self._cells += 1
         child = ChildProcess(
-            self.handover,
+            self.make_handover,
             self.program,
             cells=self._cells,
+            terminals=self.terminals,
             directory=self.directory or None,
             environment=environment,
             rows=self.rows,

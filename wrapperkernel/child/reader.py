@@ -15,14 +15,13 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from ..wake import Wake
 from . import readers
-from .folder import Folder
-from .framing import Ended, Event, Framing, Place, Ready, Text
+from .framing import Ended, Event, Framing, Place, Prompted, Ready, Text
 from .handover import Handover
 from .output import Output, quiet
 from .processes import end_session
@@ -93,8 +92,7 @@ class Reader:
         self,
         child: str,
         pid: int,
-        terminals: tuple[Terminal, Terminal],
-        folder: Folder,
+        terminals: Sequence[Terminal],
         handover: Handover,
         wait_for_room: Callable[[], None],
         publish: Callable[[int, str, str], None],
@@ -104,8 +102,7 @@ class Reader:
         self._news: deque[News] = deque()
         self._pid = pid
         self._terminals = terminals
-        self._framings = (Framing(child), Framing(child))
-        self._folder = folder
+        self._framings = [Framing(child) for _ in terminals]
         self._handover = handover
         self._wait_for_room = wait_for_room
         self._reconsider = reconsider
@@ -117,7 +114,7 @@ class Reader:
         self._lock = threading.Lock()  # of the framings, the output and the fields below
         self._stopped = False
         self._runs = False  # a cell has been handed over, and the child is not ready again
-        self._ends: list[Ended | None] = [None, None]  # as the terminals have told
+        self._ends: list[Ended | None] = []  # as the terminals have told
         self._ready = 0  # terminals that have told that the child is ready
         self._is_ready: Ready | None = None
         self._expected_at = 0.0
@@ -198,7 +195,7 @@ class Reader:
             if self._stopped:
                 self._tell(Lost("the kernel ends"))
                 return
-            if not self._read_both() and not self._news and self._has_died():
+            if not self._read_all() and not self._news and self._has_died():
                 self._bury()
             self._attend(time.monotonic())
 
@@ -211,12 +208,13 @@ class Reader:
     def expect(self, cell: int) -> None:
         """Follow cell ``cell``, which is about to be handed over."""
         with self._lock:
-            self._read_both()  # what is there belongs to the last cell
+            self._read_all()  # what is there belongs to the last cell
             self._output.begin()
-            for framing in self._framings:
+            for terminal, framing in zip(self._terminals, self._framings, strict=True):
+                terminal.echoes.forget()
                 framing.expect(cell)
             self._runs = True
-            self._ends = [None, None]
+            self._ends = [None] * len(self._terminals)
             self._ready = self._rescues = self._idle_looks = 0
             self._is_ready = None
             self._expected_at = time.monotonic()
@@ -225,7 +223,7 @@ class Reader:
     def settle(self) -> None:
         """Wait, shortly, until a child that was interrupted has said all that it says to that."""
         until = time.monotonic() + _SETTLE_LIMIT
-        while readers.blocked_on(self._pid) != self._folder.fifo and time.monotonic() < until:
+        while readers.blocked_on(self._pid) != self._handover.commands and time.monotonic() < until:
             time.sleep(_GLANCE)
         time.sleep(_GLANCE)  # the terminal's own work
 
@@ -240,8 +238,9 @@ class Reader:
                 self._lock.release()
 
     def rescue(self) -> None:
-        """Ask the child for its marks again; from any thread."""
+        """Ask the child for its marks again, which is being interrupted; from any thread."""
         with self._lock:
+            self._handover.break_off()
             self._ask_again()
 
     def answered(self) -> None:
@@ -273,10 +272,12 @@ class Reader:
         due = self._due()
         return None if due == float("inf") else max(0.0, due - time.monotonic() + 0.0005)
 
-    def _read_both(self) -> bool:
-        """Take what the terminals have, both: a mark on one is most often followed by one on the other."""
-        has_first = self._read(0)
-        return self._read(1) or has_first
+    def _read_all(self) -> bool:
+        """Take what the terminals have: a mark on one is most often followed by one on the other."""
+        has_any = False
+        for index in range(len(self._terminals)):
+            has_any = self._read(index) or has_any
+        return has_any
 
     def _read(self, index: int) -> bool:
         """Take what a terminal has; tell whether there was something. The caller holds the lock."""
@@ -293,7 +294,9 @@ class Reader:
         for event in events:
             match event:
                 case Text():
-                    self._output.add(event.cell, NAMES[index], event.text, now)
+                    text = self._terminals[index].echoes.without(event.text)
+                    if text := self._handover.printed(text):
+                        self._output.add(event.cell, NAMES[index], text, now)
                 case Ended():
                     self._ends[index] = event
                     if None not in self._ends:
@@ -302,6 +305,10 @@ class Reader:
                     self._ready += 1
                     if self._ready == len(self._terminals) or not event.noisy:
                         self._is_ready = event
+                case Prompted():
+                    status = self._handover.prompted(event.value)
+                    if status is not None:
+                        self._take(index, self._framings[index].end(status))
         if self._is_ready is not None and self._runs:
             self._become_ready(self._is_ready)
 
@@ -351,7 +358,7 @@ class Reader:
         poll = select.poll()
         for terminal in self._terminals:
             poll.register(terminal, select.POLLIN)
-        while poll.poll(_LAST_WORDS * 1000) and self._read_both():
+        while poll.poll(_LAST_WORDS * 1000) and self._read_all():
             continue
         for index, framing in enumerate(self._framings):
             self._take(index, framing.finish())
@@ -374,13 +381,17 @@ class Reader:
             os.kill(self._pid, signal.SIGCONT)
             return
         place = readers.blocked_on(self._pid)
-        if place == self._folder.fifo:
+        if place == self._handover.commands and place not in self._paths:
             self._is_idle()
             return
         if place in self._paths and self._framings[0].place is Place.BEHIND:
             self._reopen()
             return
-        if self._asked is not None and self._asked.wait in self._waits():
+        waits = self._waits()
+        if self._handover.is_at_command and any(wait.pid == self._pid for wait in waits):
+            self._is_idle()
+            return
+        if self._asked is not None and self._asked.wait in waits:
             return
         self._withdraw()
         self._find_question(now)
@@ -419,7 +430,7 @@ class Reader:
         found = self._question()
         if found is None:
             return
-        self._read_both()  # a prompt may have been on its way
+        self._read_all()  # a prompt may have been on its way
         again = self._question()
         if again is None or again[0] != found[0]:
             return

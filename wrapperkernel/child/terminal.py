@@ -20,6 +20,8 @@ import time
 
 from pexpect.fdpexpect import fdspawn
 
+from .echo import Echoes
+
 # Bytes that are read at a time before anything else is looked at, and of one piece: a pty gives no more.
 _TURN = 256 * 1024
 _PIECE = 4096
@@ -53,6 +55,7 @@ class Terminal:
         termios.tcsetattr(self.slave, termios.TCSANOW, modes)
         self._modes = termios.tcgetattr(self.slave)
         self._was_typed_at = False
+        self.echoes = Echoes()
 
     def fileno(self) -> int:
         """Return the master, to wait on."""
@@ -120,8 +123,12 @@ class Terminal:
         fcntl.ioctl(self.slave, termios.FIONREAD, count)
         return count[0]
 
+    def keep_modes(self) -> None:
+        """Take the modes as they are for those of this child: of its line editor, or its start-up file."""
+        self._modes = termios.tcgetattr(self.slave)
+
     def restore(self) -> None:
-        """Drop what nobody has read, and put the modes back to what they were at the start."""
+        """Drop what nobody has read, and put the modes back to those of the child."""
         if self._was_typed_at:
             self._was_typed_at = False
             termios.tcflush(self.slave, termios.TCIFLUSH)
