@@ -19,8 +19,9 @@ _BEGIN = b"\x1b]7770;"
 _REST = re.compile(rb"([0-9a-f]+)\.([0-9]+);([A-Z]);([^\x07\x1b\n]{0,255})\x07")
 # What can still become a mark when more comes.
 _UNFINISHED_REST = re.compile(rb"[0-9a-f]{0,32}(\.[0-9]{0,20}(;([A-Z](;[^\x07\x1b\n]{0,255})?)?)?)?\Z")
-# A mark whose printing was interrupted: as much of it as came. What follows is something else.
-_CUT_REST = re.compile(rb"[0-9a-f]+(\.[0-9]*(;([A-Z](;[0-9A-Za-z,!]{0,40})?)?)?)?")
+# A mark whose printing was interrupted: as much of it as came, if that is enough to know it for one of ours.
+# What follows is something else.
+_CUT_REST = re.compile(rb"[0-9a-f]{6,}(\.[0-9]*(;([A-Z](;[0-9A-Za-z,!]{0,40})?)?)?)?")
 # The beginning of an escape sequence, which a frontend must not get in two pieces.
 _UNFINISHED_ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*|[\]P_^][^\x07\x1b]*\x1b?|[ -/]*)?\Z")
 # Characters of the longest escape sequence that is kept together.
@@ -70,8 +71,8 @@ class Scanner:
         if self._bytes:
             data = self._bytes + data
             self._bytes = b""
-        begin = 0
-        while (at := data.find(_BEGIN, begin)) >= 0:
+        begin = behind = 0
+        while (at := data.find(_BEGIN, behind)) >= 0:
             rest = at + len(_BEGIN)
             match = _REST.match(data, rest)
             if match is not None and match[1] == self._child:
@@ -79,23 +80,24 @@ class Scanner:
                 if before or self._is_within:
                     text = self._decoded(before, ends=True)
                     if match[4].startswith(RESCUED.encode()):  # then the mark before may have been cut
-                        text = _uncut(text)
+                        text = self._uncut(text)
                     if text:
                         yield text
                 yield Mark(int(match[2]), match[3].decode(), match[4].decode("utf-8", "replace"))
-                begin = match.end()
+                begin = behind = match.end()
                 continue
             if _UNFINISHED_REST.match(data, rest):
                 break
             cut = _CUT_REST.match(data, rest)
-            is_ours = cut is not None and self._child.startswith(cut[0].partition(b".")[0])
-            if text := self._decoded(data[begin : at if is_ours else rest]):
-                yield text
-            begin = cut.end() if is_ours and cut is not None else rest
+            behind = rest
+            if cut is not None and self._child.startswith(cut[0].partition(b".")[0]):
+                if text := self._decoded(data[begin:at]):
+                    yield text
+                begin = behind = cut.end()
         if begin == len(data):
             return
         if at < 0:
-            at = len(data) - _overlap(data, begin)
+            at = len(data) - _overlap(data[max(begin, len(data) - len(_BEGIN)) :], _BEGIN)
         self._bytes = data[at:]
         if text := self._decoded(data[begin:at]):
             yield text
@@ -125,17 +127,15 @@ class Scanner:
                 return text[:at]
         return text
 
-
-def _uncut(text: str) -> str:
-    """Drop the first characters of a mark that was cut, and at once followed by a whole one."""
-    data = text[-len(_BEGIN) :].encode()
-    size = _overlap(data, 0)
-    return text[: len(text) - size]
+    def _uncut(self, text: str) -> str:
+        """Drop the first characters of a mark that was cut, and at once followed by a whole one."""
+        mark = _BEGIN + self._child
+        return text[: len(text) - _overlap(text[-len(mark) :].encode(), mark)]
 
 
-def _overlap(data: bytes, begin: int) -> int:
-    """Return how many bytes at the end of ``data`` are the beginning of a mark's first bytes."""
-    for size in range(min(len(_BEGIN), len(data) - begin), 0, -1):
-        if data.endswith(_BEGIN[:size]):
+def _overlap(data: bytes, mark: bytes) -> int:
+    """Return how many bytes at the end of ``data`` are the first ones of ``mark``."""
+    for size in range(min(len(mark), len(data)), 0, -1):
+        if data.endswith(mark[:size]):
             return size
     return 0
