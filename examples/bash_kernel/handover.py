@@ -29,7 +29,6 @@ _FILES = {
     "rescue": r"""
 [[ -e @D/prompt ]] || \builtin printf %s "${PS1@P}" >|@D/prompt
 \builtin printf '\e]7770;%s;E;!%s\a' "$1" "$3" >|@O
-\builtin printf '\e]7770;%s;E;!%s\a' "$1" "$3" >|@E
 """,
     # $2 is 0, or the number of the rescue. A "!" says that something of ours may have been printed.
     "quieten": r"""
@@ -42,7 +41,6 @@ if [[ $2 == 0 || "${PS1-}${PS0-}${PROMPT_COMMAND[*]-}" ]]; then {
 } >|@D/prompts; fi
 if [[ $2 != 0 || -s @D/traps || $- == *[xv]* || "${PS1-}" ]]; then
 \builtin printf '\e]7770;%s;F;%s,!%s\a' "$1" "$2" "$-" >|@O
-\builtin printf '\e]7770;%s;F;%s,!%s\a' "$1" "$2" "$-" >|@E
 \builtin set +xv
 else
 \builtin printf '\e]7770;%s;F;%s,%s\a' "$1" "$2" "$-" >|@O
@@ -67,7 +65,7 @@ _KEEP_TRAPS = r"\builtin trap -p DEBUG ERR RETURN >|@D/traps; \builtin trap - DE
 _REOPEN = r"\exec <@D/commands"
 _CELL = (
     r""" \builtin . @D/cell <@O; { \builtin printf '\e]7770;@N;E;%s\a' "$?" >|@O; """
-    r"\builtin printf '\e]7770;@N;E;\a' >|@E; [[ /dev/fd/0 -ef @D/commands ]] || "
+    r"[[ /dev/fd/0 -ef @D/commands ]] || "
     rf"{_REOPEN}; {_KEEP_TRAPS}\builtin . @D/quiet @N 0; }} 2>/dev/null || \builtin :"
 )
 _RESCUE = (

@@ -158,6 +158,7 @@ class ChildProcess:
         """Let what comes between cells be read; behind each ``run``, as soon as nothing waits for it."""
         if self._reader is not None:
             self._before = children(self.pid)
+            self._reader.linger()
             self._reader.hand_back()
 
     @shielded

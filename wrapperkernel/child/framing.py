@@ -62,17 +62,16 @@ Event = Text | Ended | Ready | Prompted
 
 
 class Framing:
-    """Follows the marks on one terminal.
+    """Follows the marks on one terminal, or, by ``step``, those on another.
 
     What comes between ``E`` and ``F`` is held until it is known whether it is noise; else it is output like
-    any other. A child that makes no noise need say ``F`` on one terminal alone: see ``release``.
+    any other.
     """
 
     def __init__(self, child: str) -> None:
         self._scanner = Scanner(child)
         self.cell = -1
         self.place = Place.BETWEEN
-        self._is_released = False
         self._rescue = 0
         self._behind: list[str] = []
 
@@ -85,14 +84,12 @@ class Framing:
         """Follow ``cell`` from now on; the earlier one is over, whatever of it may still come."""
         self.cell = cell
         self.place = Place.INSIDE
-        self._is_released = False
         self._rescue = 0
         self._behind.clear()
 
     def expect_rescue(self, number: int) -> None:
         """Take the child for ready only when it says so to the ``number``-th line that asked it again."""
         self._rescue = number
-        self._is_released = False
 
     def end(self, status: str) -> Iterator[Event]:
         """The cell has ended, and the child is ready: so its prompt was understood."""
@@ -100,11 +97,12 @@ class Framing:
         yield Ended(status)
         yield Ready("", noisy=False)
 
-    def release(self) -> Iterator[Event]:
-        """The child has said elsewhere that it is ready, and has made no noise: do not wait for ``F``."""
-        self._is_released = True
-        if self.place is Place.BEHIND:
-            yield from self._between(is_noisy=False)
+    def step(self, event: Ended | Ready) -> Iterator[Event]:
+        """Follow a mark that was found on another terminal, when all is fed that came before it on this one."""
+        if isinstance(event, Ended):
+            self.place = Place.BEHIND
+        else:
+            yield from self._between(is_noisy=event.noisy)
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """Yield what the bytes tell, in order."""
@@ -134,8 +132,6 @@ class Framing:
         if mark.kind == "E" and self.place is Place.INSIDE:
             self.place = Place.BEHIND
             yield Ended(mark.value.removeprefix(RESCUED), mark.value.startswith(RESCUED))
-            if self._is_released:
-                yield from self._between(is_noisy=False)
         elif mark.kind == "F":
             number, _, value = mark.value.partition(",")
             if number == str(self._rescue) and self.place is Place.BEHIND:

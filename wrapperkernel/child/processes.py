@@ -13,6 +13,8 @@ import signal
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from .proc import read
+
 # What is sent to a session that shall end, firmer each time. CONT, because a stopped process notices nothing.
 _REQUESTS = ((signal.SIGHUP, signal.SIGCONT), (signal.SIGTERM, signal.SIGCONT))
 # Seconds between the looks at processes for which there is no descriptor to wait on.
@@ -113,7 +115,7 @@ def _groups(session: int) -> Mapping[int, int]:
 
 def _living(pid: int, session: int) -> int:
     """Return the group of a process of this session; 0 if it has ended or is in another."""
-    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()  # the name may hold blanks and brackets
+    fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()  # the name may hold blanks and brackets
     if not fields or int(fields[3]) != session:
         return 0
     # A process whose first thread alone has ended looks like a zombie, but has other threads.
@@ -128,17 +130,8 @@ def _children(pid: int) -> list[int]:
     except OSError:  # it has ended, or the system does not tell
         return children
     for task in tasks:
-        children += map(int, _read(f"/proc/{pid}/task/{task}/children").split())
+        children += map(int, read(f"/proc/{pid}/task/{task}/children").split())
     return children
-
-
-def _read(path: str) -> bytes:
-    """Return what a file holds, or nothing: what it tells about may have gone."""
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read()
-    except OSError:
-        return b""
 
 
 # --- signalling and waiting ---------------------------------------------------------------------------

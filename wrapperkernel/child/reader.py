@@ -35,6 +35,8 @@ _LOOKS = (0.02, 0.04, 0.08, 0.16, 0.25)
 # Seconds for which a child may take to become idle after an interrupt, and between two looks.
 _SETTLE_LIMIT = 0.05
 _GLANCE = 0.002
+# Seconds for which the main thread goes on reading behind the end of a cell.
+_LINGER = 0.0005
 # Seconds in which a child that has ended may still have output on its way.
 _LAST_WORDS = 0.02
 # Seconds that the end of a dead child's session may take.
@@ -114,9 +116,6 @@ class Reader:
         self._lock = threading.Lock()  # of the framings, the output and the fields below
         self._stopped = False
         self._runs = False  # a cell has been handed over, and the child is not ready again
-        self._ends: list[Ended | None] = []  # as the terminals have told
-        self._ready = 0  # terminals that have told that the child is ready
-        self._is_ready: Ready | None = None
         self._expected_at = 0.0
         self._was_early = False
         self._rescues = 0
@@ -126,14 +125,15 @@ class Reader:
         self._image: object = None
         self._asked: Asked | None = None
         self._pidfd = os.pidfd_open(pid)
-        self._sources = (*(terminal.fileno() for terminal in terminals), self._pidfd)
         self._poll = select.poll()  # of the main thread
+        self._poll.register(self._told, select.POLLIN)
+        self._any = select.epoll()  # what comes from the child, as one descriptor
+        for source in (*(terminal.fileno() for terminal in terminals), self._pidfd):
+            self._poll.register(source, select.POLLIN)
+            self._any.register(source, select.EPOLLIN)
         self._epoll = select.epoll()  # of the thread; what it waits for changes meanwhile
         self._epoll.register(self._wake, select.EPOLLIN)
-        self._poll.register(self._told, select.POLLIN)
-        for source in self._sources:
-            self._poll.register(source, select.POLLIN)
-            self._epoll.register(source, select.EPOLLIN)
+        self._epoll.register(self._any, select.EPOLLIN)
         self._has_ended = False
         self._thread = threading.Thread(target=self._run, name="child", daemon=True)
 
@@ -155,6 +155,7 @@ class Reader:
         """Give up what the system keeps for it, once."""
         if not self._epoll.closed:
             self._epoll.close()
+            self._any.close()
             os.close(self._pidfd)
             self._wake.close()
             self._told.close()
@@ -165,6 +166,13 @@ class Reader:
         """Let the calling thread read from now on, by ``wait`` and ``turn``."""
         self._watch(0)
 
+    def linger(self) -> None:
+        """Read on for a moment: the child is about to be ready, for which the thread should not wake."""
+        until = time.monotonic() + _LINGER
+        while self._runs and not self._news and (left := until - time.monotonic()) > 0:
+            self._poll.poll(left * 1000)
+            self.turn()
+
     def hand_back(self) -> None:
         """Let the thread ``child`` read again."""
         self._watch(select.EPOLLIN)
@@ -174,8 +182,7 @@ class Reader:
     def _watch(self, events: int) -> None:
         with self._lock:
             if not self._epoll.closed:
-                for source in self._sources:
-                    self._epoll.modify(source, events)
+                self._epoll.modify(self._any, events)
 
     def news(self) -> News | None:
         """Return what has happened, piece by piece; None if nothing has, that was not told."""
@@ -208,15 +215,14 @@ class Reader:
     def expect(self, cell: int) -> None:
         """Follow cell ``cell``, which is about to be handed over."""
         with self._lock:
-            self._read_all()  # what is there belongs to the last cell
+            if self._any.poll(0):
+                self._read_all()  # what is there belongs to the last cell
             self._output.begin()
             for terminal, framing in zip(self._terminals, self._framings, strict=True):
                 terminal.echoes.forget()
                 framing.expect(cell)
             self._runs = True
-            self._ends = [None] * len(self._terminals)
-            self._ready = self._rescues = self._idle_looks = 0
-            self._is_ready = None
+            self._rescues = self._idle_looks = 0
             self._expected_at = time.monotonic()
             self._look_soon(self._expected_at)
 
@@ -279,9 +285,9 @@ class Reader:
             has_any = self._read(index) or has_any
         return has_any
 
-    def _read(self, index: int) -> bool:
+    def _read(self, index: int, *, whole: bool = False) -> bool:
         """Take what a terminal has; tell whether there was something. The caller holds the lock."""
-        data = self._terminals[index].read()
+        data = self._terminals[index].read(whole=whole)
         if data:
             self._take(index, self._framings[index].feed(data))
         return bool(data)
@@ -297,45 +303,31 @@ class Reader:
                     text = self._terminals[index].echoes.without(event.text)
                     if text := self._handover.printed(text):
                         self._output.add(event.cell, NAMES[index], text, now)
-                case Ended():
-                    self._ends[index] = event
-                    if None not in self._ends:
-                        self._end()
-                case Ready():
-                    self._ready += 1
-                    if self._ready == len(self._terminals) or not event.noisy:
-                        self._is_ready = event
+                case Ended() | Ready() if index == 0:
+                    self._step(event)
                 case Prompted():
                     status = self._handover.prompted(event.value)
                     if status is not None:
                         self._take(index, self._framings[index].end(status))
-        if self._is_ready is not None and self._runs:
-            self._become_ready(self._is_ready)
 
-    def _end(self) -> None:
-        """The cell has ended on both terminals; the first has told the status.
+    def _step(self, event: Ended | Ready) -> None:
+        """The child has told on the first terminal where it is; it is there on the other one, too.
 
-        It was broken off if one of them says so: an interrupt may come between the marks.
+        What it wrote there before has come: a pty delivers late, but to look and find it empty waits for what
+        is under way (Linux 4.7 and newer; elsewhere nothing is).
         """
-        ends = [end for end in self._ends if end is not None]
-        end = Ended(ends[0].status, any(end.broken for end in ends))
-        self._output.end(partial(self._handover.denoised, end=end, early=self._was_early))
-        self._withdraw()
-        self._tell(end)
-
-    def _become_ready(self, ready: Ready) -> None:
-        """The child has said that it is ready; so it is when its cell has ended on both terminals."""
-        if not ready.noisy:
-            for index, framing in enumerate(self._framings):
-                for event in framing.release():
-                    assert isinstance(event, Text)
-                    self._output.add(event.cell, NAMES[index], event.text, time.monotonic())
-        if None not in self._ends:
+        for index in range(1, len(self._terminals)):
+            self._read(index, whole=True)
+            self._take(index, self._framings[index].step(event))
+        if isinstance(event, Ended):
+            self._output.end(partial(self._handover.denoised, end=event, early=self._was_early))
+            self._withdraw()
+        else:
             self._runs = False
             self._look_at = float("inf")
             if self._image is None:
                 self._image = readers.image(self._pid)
-            self._tell(ready)
+        self._tell(event)
 
     def _attend(self, now: float) -> None:
         """Pass on what was held for long enough; look after the child when that is due."""
@@ -411,8 +403,6 @@ class Reader:
             return
         for framing in self._framings:
             framing.expect_rescue(self._rescues)
-        self._ready = 0
-        self._is_ready = None
         self._handover.rescue(self._framings[0].cell, self._rescues)
 
     def _reopen(self) -> None:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Literal, cast
 
+from .proc import link, read
+
 Call = Literal["read", "select", "poll", "epoll"]
 
 
@@ -106,7 +108,7 @@ def waits(group: int, root: int, terminals: Sequence[str]) -> list[Wait]:
         seen.add(pid)
         tasks = _tasks(pid)
         for task in tasks:
-            pending += map(int, _read(f"{task}/children").split())
+            pending += map(int, read(f"{task}/children").split())
         letter, its_group = _stat(pid)
         if its_group == group and letter not in "Tt":
             found += [wait for task in tasks if (wait := _wait(pid, task, calls, devices))]
@@ -124,7 +126,7 @@ def blocked_on(pid: int) -> str:
     Of a fifo or a terminal that is its path; read alone counts, neither select nor poll. A stopped process
     is blocked in nothing.
     """
-    call, arguments = _blocked(_read(f"/proc/{pid}/syscall"), _calls())
+    call, arguments = _blocked(read(f"/proc/{pid}/syscall"), _calls())
     if call != "read" or state(pid) in "Tt":
         return ""
     return _target(f"/proc/{pid}", arguments[0] & _INT)
@@ -136,12 +138,12 @@ def image(pid: int) -> tuple[bytes, str, bytes]:
     The command line, the executable, and the auxiliary vector, whose addresses are other ones even where
     a program executes itself again. Each is empty if it cannot be read.
     """
-    return _read(f"/proc/{pid}/cmdline"), _link(f"/proc/{pid}/exe"), _read(f"/proc/{pid}/auxv")
+    return read(f"/proc/{pid}/cmdline"), link(f"/proc/{pid}/exe"), read(f"/proc/{pid}/auxv")
 
 
 def _wait(pid: int, task: str, calls: Mapping[int, str], devices: Mapping[str, str]) -> Wait | None:
     """Return what a thread waits for if a terminal is among it."""
-    line = _read(f"{task}/syscall")
+    line = read(f"{task}/syscall")
     call, arguments = _blocked(line, calls)
     if not call:
         return None
@@ -150,7 +152,7 @@ def _wait(pid: int, task: str, calls: Mapping[int, str], devices: Mapping[str, s
     terminals = frozenset(devices[target] for target in targets & devices.keys())
     if not terminals:
         return None
-    if _read(f"{task}/syscall") != line:  # it went on; what was read meanwhile need not belong together
+    if read(f"{task}/syscall") != line:  # it went on; what was read meanwhile need not belong together
         return None
     targets |= {_target(task, descriptor) for descriptor in others}
     name = "poll" if call == "restart" else call
@@ -195,7 +197,7 @@ def _poll_entries(task: str, address: int, count: int) -> Iterator[tuple[int, in
 
 def _epoll_entries(task: str, descriptor: int) -> Iterator[tuple[int, int]]:
     """Yield descriptor and awaited events of an epoll: ``tfd: 5 events: 19 data: …``, the events in hex."""
-    for line in _read(f"{task}/fdinfo/{descriptor}").splitlines():
+    for line in read(f"{task}/fdinfo/{descriptor}").splitlines():
         if line.startswith(b"tfd:"):
             fields = line.split()
             yield int(fields[1]), int(fields[3], 16)
@@ -220,7 +222,7 @@ def _blocked(line: bytes, calls: Mapping[int, str]) -> tuple[str, list[int]]:
 def _stat(pid: int) -> tuple[str, int]:
     """Return state and process group; ("", 0) if there is no such process."""
     # What is before the last parenthesis is the program's name, which may look like anything.
-    fields = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split(maxsplit=3)
+    fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split(maxsplit=3)
     return (fields[0].decode(), int(fields[2])) if len(fields) > 2 else ("", 0)
 
 
@@ -238,31 +240,7 @@ def _tasks(pid: int) -> list[str]:
 
 
 def _target(task: str, descriptor: int) -> str:
-    return _link(f"{task}/fd/{descriptor}")
-
-
-def _link(path: str) -> str:
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
-
-
-def _read(path: str) -> bytes:
-    # Not open(): twice the time, and this is most of what a look costs.
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    content = b""
-    try:
-        while part := os.read(descriptor, 1 << 16):
-            content += part
-    except OSError:  # it ended while it was read
-        return b""
-    finally:
-        os.close(descriptor)
-    return content
+    return link(f"{task}/fd/{descriptor}")
 
 
 def _memory(task: str, address: int, size: int) -> bytes:

@@ -65,8 +65,11 @@ class Terminal:
         """Set the size that programs find."""
         fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
-    def read(self) -> bytes:
-        """Return what has come, at most about 256 KB; empty if nothing has."""
+    def read(self, *, whole: bool = False) -> bytes:
+        """Return what has come, at most about 256 KB; empty if nothing has.
+
+        ``whole``: all that was written before this call, of which a pty never keeps that much.
+        """
         pieces = []
         size = 0
         with contextlib.suppress(BlockingIOError):
@@ -74,7 +77,7 @@ class Terminal:
                 piece = os.read(self.fileno(), _PIECE)
                 pieces.append(piece)
                 size += len(piece)
-                if len(piece) < _SHORT:
+                if len(piece) < _SHORT and not whole:
                     break
         return b"".join(pieces)
 
