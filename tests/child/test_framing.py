@@ -64,13 +64,18 @@ def test_a_rescue_tells_the_end_of_a_cell_that_was_broken_off() -> None:
     assert found == [Text("x", 5), Ended("130", broken=True), Ready("", noisy=False)]
 
 
-def test_a_child_that_makes_no_noise_need_not_say_on_every_terminal_that_it_is_ready() -> None:
+def test_what_another_terminal_tells_holds_here() -> None:
     framed = framing(5)
-    assert feed(framed, mark(5, "E", "0") + b"x") == [Ended("0")]
-    assert list(framed.release()) == [Text("x", 5)]
+    assert feed(framed, b"x") == [Text("x", 5)]
+    assert list(framed.step(Ended("0"))) == []
+    assert feed(framed, b"noise") == []
+    assert list(framed.step(Ready("", noisy=True))) == []
+    assert feed(framed, b"job") == [Text("job", 5)]
     framed.expect(6)
-    assert list(framed.release()) == []  # the end is still on its way here
-    assert feed(framed, b"y" + mark(6, "E", "0") + b"z") == [Text("y", 6), Ended("0"), Text("z", 6)]
+    assert feed(framed, b"y") == [Text("y", 6)]
+    assert list(framed.step(Ended("0"))) == []
+    assert feed(framed, b"z") == []
+    assert list(framed.step(Ready("", noisy=False))) == [Text("z", 6)]
 
 
 def test_what_is_held_back_can_be_had() -> None:

@@ -98,7 +98,7 @@ class Framing:
         yield Ready("", noisy=False)
 
     def step(self, event: Ended | Ready) -> Iterator[Event]:
-        """Follow a mark that was found on another terminal, when all is fed that came before it on this one."""
+        """Follow a mark that was found on another terminal, when all that came before it here is fed."""
         if isinstance(event, Ended):
             self.place = Place.BEHIND
         else:

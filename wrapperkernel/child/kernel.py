@@ -39,6 +39,7 @@ class ChildKernel(Kernel):
 
     handover: ClassVar[type[Handover]]
     """How the child is handed its cells."""
+    runs_elsewhere = True
     terminals: ClassVar[int] = 2
     """Two, so that stderr is a stream of its own; or one for both."""
     variables: ClassVar[Mapping[str, str]] = {}

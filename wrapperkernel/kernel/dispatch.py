@@ -113,7 +113,8 @@ class Bracket:
         with self._lock:
             if is_main:
                 self._running = request
-            kernel.link.publish_together(request, BUSY, *first_words)
+            late = is_main and request.ran and kernel.runs_elsewhere
+            kernel.link.publish_together(request, BUSY, *first_words, late=late)
 
     def idle(self, kernel: Kernel, request: Request) -> None:
         """Publish the idle of ``request``, and again the busy of a cell that still runs."""

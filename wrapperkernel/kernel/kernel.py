@@ -54,6 +54,11 @@ class Kernel(Configurable):
     """``{"text": …, "url": …}`` for the frontend's help menu."""
     beside: ClassVar[frozenset[str]] = frozenset()
     """Hooks that may run in another thread while a cell runs: names such as ``"do_complete"``."""
+    runs_elsewhere: ClassVar[bool] = False
+    """Whether ``do_execute`` has a cell run elsewhere, and waits by ``link.outbox.wait_for_room`` at once.
+
+    Then the busy and the ``execute_input`` of the cell leave while it runs already.
+    """
 
     abort_status = Enum(
         ["error", "aborted"],

@@ -22,6 +22,9 @@ class Outbox(Protocol):
     def send(self, channel: ChannelName, *messages: Message) -> None:
         """Send ``messages``, in order with the others of their channel. Blocks only briefly."""
 
+    def announce(self, *messages: Message) -> None:
+        """Publish, at the latest before anything else is published and at ``wait_for_room``."""
+
     def ask(self, message: Message, wanted: Callable[[], bool]) -> str:
         """Send an ``input_request``; wait for its answer and return it; may raise KeyboardInterrupt.
 
@@ -39,6 +42,9 @@ class Nowhere:
         """Return at once."""
 
     def send(self, channel: ChannelName, *messages: Message) -> None:
+        """Drop the messages."""
+
+    def announce(self, *messages: Message) -> None:
         """Drop the messages."""
 
     def ask(self, message: Message, wanted: Callable[[], bool]) -> str:

@@ -139,13 +139,21 @@ class Link:
         self.outbox.send("iopub", message)
 
     @shielded
-    def publish_together(self, request: Request, *parts: tuple[str, Mapping[str, Any]]) -> None:
-        """Publish messages (type, content) that belong to ``request``, with nothing between them."""
+    def publish_together(
+        self, request: Request, *parts: tuple[str, Mapping[str, Any]], late: bool = False
+    ) -> None:
+        """Publish messages (type, content) that belong to ``request``, with nothing between them.
+
+        ``late``: the kernel waits for room in a moment, which is soon enough.
+        """
         compose, parent = self.session.compose, request.header
         messages = [
             compose(kind, content, parent=parent, identities=self._topic(kind)) for kind, content in parts
         ]
-        self.outbox.send("iopub", *messages)
+        if late:
+            self.outbox.announce(*messages)
+        else:
+            self.outbox.send("iopub", *messages)
 
     def _topic(self, msg_type: str) -> tuple[bytes]:
         topic = self._topics.get(msg_type)

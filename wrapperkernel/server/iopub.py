@@ -60,6 +60,7 @@ class IOPubChannel(Channel):
         self._connections = Connections(socket.getsockopt_string(zmq.LAST_ENDPOINT))
         self._streams = StreamBuffer()
         self._first_words: Message | None = None
+        self._announced: Sequence[Message] = ()
         self._sent = 0
         self._gone = 0
         self._marks: deque[tuple[zmq.MessageTracker, int]] = deque()
@@ -73,13 +74,17 @@ class IOPubChannel(Channel):
         else:
             self._submit(self._put_behind_streams, self._serialized(messages))
 
+    def announce(self, *messages: Message) -> None:
+        """Publish before anything else is, or when room is waited for, whichever comes first."""
+        self._submit(self._keep, messages)
+
     def say_first(self, message: Message) -> None:
         """Keep ``message`` for the first subscriber; once anything else was published it is too late."""
         self._first_words = message
 
     def flush(self) -> None:
-        """Send all stream text that is held back."""
-        self._submit(self._put_streams)
+        """Send all that is held back."""
+        self._submit(self._put_held)
 
     def flush_due(self) -> float | None:
         """Send stream text that is due; return the seconds until more is, None if none is held."""
@@ -91,6 +96,8 @@ class IOPubChannel(Channel):
 
     def wait_for_room(self) -> None:
         """Return when more output may come. The wait carries no data: an interrupt may end it anywhere."""
+        if self._announced:
+            self._submit(self._put_announced)
         while self._streams.size >= LARGEST and self._can_wait():
             wait = self.flush_due()
             if wait is not None:
@@ -102,7 +109,13 @@ class IOPubChannel(Channel):
         """Tell whether anything would change meanwhile: not when closed, nor in the middle of a send."""
         return not self._closed and self._user != threading.get_ident()
 
+    def _keep(self, messages: Sequence[Message]) -> None:
+        self._put_announced()
+        self._announced = messages
+
     def _hold(self, message: Message) -> None:
+        if self._announced:
+            self._put_announced()
         was_empty = not self._streams
         at_once = self._streams.add(message, time.monotonic())
         if at_once:
@@ -112,9 +125,20 @@ class IOPubChannel(Channel):
 
     def _put_behind_streams(self, serialized: Iterable[Sequence[Buffer]]) -> None:
         self._first_words = None
+        if self._announced:
+            self._put_announced()
         if self._streams:
             self._put_streams()
         self._put_all(serialized)
+
+    def _put_announced(self) -> None:
+        announced, self._announced = self._announced, ()
+        if announced:
+            self._put_behind_streams(self._serialized(announced))
+
+    def _put_held(self) -> None:
+        self._put_announced()
+        self._put_streams()
 
     def _put_streams(self) -> None:
         self._put_all(self._serialized(self._streams.take(time.monotonic())))

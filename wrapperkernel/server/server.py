@@ -290,6 +290,10 @@ class Server:
         """Send messages (see ``Outbox``)."""
         self._channels[channel].send(*messages)
 
+    def announce(self, *messages: Message) -> None:
+        """Publish messages, perhaps a moment later (see ``Outbox``)."""
+        self._iopub.announce(*messages)
+
     def ask(self, message: Message, wanted: Callable[[], bool]) -> str:
         """Ask the frontend that sent the running request, and wait for its answer (see ``Outbox``)."""
         self._answers.open(message)

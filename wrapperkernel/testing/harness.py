@@ -116,6 +116,10 @@ class KernelHarness:
         """Keep what the kernel sent, after a look whether it can be sent at all."""
         self.sent.extend(self._received(channel, message) for message in messages)
 
+    def announce(self, *messages: Message) -> None:
+        """Keep them at once."""
+        self.send("iopub", *messages)
+
     def ask(self, message: Message, wanted: Callable[[], bool]) -> str:
         """Answer with the next of the answers; without one, as a user who ends the input."""
         self._keep_question(message)
