@@ -78,6 +78,12 @@ def test_what_another_terminal_tells_holds_here() -> None:
     assert list(framed.step(Ready("", noisy=False))) == [Text("z", 6)]
 
 
+def test_half_a_character_does_not_wait_for_the_next_cell() -> None:
+    framed = framing(5)
+    assert feed(framed, b"x\xc3") == [Text("x", 5)]
+    assert list(framed.step(Ended("0"))) == [Text("\ufffd", 5)]
+
+
 def test_what_is_held_back_can_be_had() -> None:
     framed = framing(5)
     assert feed(framed, b"\x1b[3") == []

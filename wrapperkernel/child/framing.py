@@ -99,6 +99,7 @@ class Framing:
 
     def step(self, event: Ended | Ready) -> Iterator[Event]:
         """Follow a mark that was found on another terminal, when all that came before it here is fed."""
+        yield from self.finish()
         if isinstance(event, Ended):
             self.place = Place.BEHIND
         else:
@@ -118,7 +119,7 @@ class Framing:
             yield from self._text(text)
 
     def finish(self) -> Iterator[Event]:
-        """Yield all that was held back: nothing more will come."""
+        """Yield all that was held back: nothing more will come of it."""
         if text := self._scanner.finish():
             yield from self._text(text)
 
