@@ -48,10 +48,13 @@ fi
 """,
 }
 
+# Who closes every descriptor closes this one too (`\builtin exec` would undo the redirection again).
+_REOPEN = r"\exec <@D/commands"
 # The same for one prompt that has not changed since the last cell, as most often: to parse the text of these
 # commands is half of what a cell costs. @P is the prompt as `declare -p` has quoted it.
-_QUIET = r"""
-if [[ $2 == 0 && -v PS1 && "${PS1-}" == @P && -z "${PS0-}${PROMPT_COMMAND[*]-}${PS1@a}" &&
+_QUIET = rf"""
+[[ /dev/fd/0 -ef @D/commands ]] || {_REOPEN}
+if [[ $2 == 0 && -v PS1 && "${{PS1-}}" == @P && -z "${{PS0-}}${{PROMPT_COMMAND[*]-}}${{PS1@a}}" &&
 ! -s @D/traps && $- != *[xv]* ]]
 then \builtin unset PS1; \builtin printf '\e]7770;%s;F;0,=%s\a' "$1" "$-" >|@O
 else \builtin . @D/quieten "$@"
@@ -61,12 +64,9 @@ _ONE_PROMPT = re.compile(r"declare -- PS1=(.*)\n")
 
 # On the line itself: in a file that is read, `trap -p DEBUG` shows nothing.
 _KEEP_TRAPS = r"\builtin trap -p DEBUG ERR RETURN >|@D/traps; \builtin trap - DEBUG ERR RETURN; "
-# Who closes every descriptor closes this one too (`\builtin exec` would undo the redirection again).
-_REOPEN = r"\exec <@D/commands"
 _CELL = (
     r""" \builtin . @D/cell <@O; { \builtin printf '\e]7770;@N;E;%s\a' "$?" >|@O; """
-    r"[[ /dev/fd/0 -ef @D/commands ]] || "
-    rf"{_REOPEN}; {_KEEP_TRAPS}\builtin . @D/quiet @N 0; }} 2>/dev/null || \builtin :"
+    rf"{_KEEP_TRAPS}\builtin . @D/quiet @N 0; }} 2>/dev/null || \builtin :"
 )
 _RESCUE = (
     r' { \builtin . @D/rescue @N @A "$?"; [[ -s @D/traps ]] || { '

@@ -155,11 +155,16 @@ class ChildProcess:
         return self._follow(Ended, ask)
 
     def rest(self) -> None:
-        """Let what comes between cells be read; behind each ``run``, as soon as nothing waits for it."""
-        if self._reader is not None:
-            self._before = children(self.pid)
-            self._reader.linger()
-            self._reader.hand_back()
+        """Behind each ``run``, when nobody waits: put things in order, and let the thread read what comes."""
+        if self._reader is None:
+            return
+        self._before = children(self.pid)
+        for terminal in self._terminals:
+            terminal.restore()
+        ready = self._reader.linger()
+        if ready is not None:
+            self._become_ready(ready)
+        self._reader.hand_back()
 
     @shielded
     def end(self) -> None:
@@ -203,22 +208,24 @@ class ChildProcess:
             if isinstance(news, Died | Lost):
                 return Outcome(None, ladder is not None, news, refusals > 0)
             if isinstance(news, Ready):
-                self._is_ready = self.has_started = True
-                self._handover.ready(news.value, noisy=news.noisy)
+                self._become_ready(news)
             if isinstance(news, Ended):
                 self._handover.ended(news.status)
                 if ladder is not None:
                     self._end_strays()
-                for terminal in self._terminals:
-                    if not self.has_started:
+                if not self.has_started:
+                    for terminal in self._terminals:
                         terminal.keep_modes()
-                    terminal.restore()
             if isinstance(news, last):
                 status = news.status if isinstance(news, Ended) else ""
                 is_interrupted = ladder is not None and refusals < _REFUSALS
                 return Outcome(status, is_interrupted, None, refusals > 0)
             if ladder is not None and not self._interrupt(ladder):
                 return Outcome(None, True, Lost("it did not end when interrupted"), refusals > 0)
+
+    def _become_ready(self, ready: Ready) -> None:
+        self._is_ready = self.has_started = True
+        self._handover.ready(ready.value, noisy=ready.noisy)
 
     @interruptible
     def _wait(self, until: float) -> None:

@@ -166,12 +166,20 @@ class Reader:
         """Let the calling thread read from now on, by ``wait`` and ``turn``."""
         self._watch(0)
 
-    def linger(self) -> None:
-        """Read on for a moment: the child is about to be ready, for which the thread should not wake."""
+    def linger(self) -> Ready | None:
+        """Read on for a moment, as the child is about to be ready: so the thread need not wake for that.
+
+        Return that news if it is the next.
+        """
         until = time.monotonic() + _LINGER
-        while self._runs and not self._news and (left := until - time.monotonic()) > 0:
+        while not self._news and self._runs and (left := until - time.monotonic()) > 0:
             self._poll.poll(left * 1000)
             self.turn()
+        if self._news and isinstance(self._news[0], Ready):
+            ready = self._news.popleft()
+            assert isinstance(ready, Ready)
+            return ready
+        return None
 
     def hand_back(self) -> None:
         """Let the thread ``child`` read again."""
