@@ -97,7 +97,10 @@ def targets_table(targets: Sequence[Target], results: Results) -> str:
         if spread is None:
             rows.append([target.label, target.aim, *[NOTHING] * 3, "not measured"])
             continue
-        numbers = [f"{number:.2f}" for number in (spread.minimum, spread.median, spread.maximum)]
+        numbers = [
+            f"{number:.2f}" if number == 0 or number >= 0.1 else f"{number:.4f}"
+            for number in (spread.minimum, spread.median, spread.maximum)
+        ]
         rows.append([target.label, target.aim, *numbers, "yes" if target.met(spread) else "**no**"])
     return table(rows)
 

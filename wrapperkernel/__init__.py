@@ -35,7 +35,7 @@ _HOMES = {
     "Handover": "wrapperkernel.child",
     "Kernel": "wrapperkernel.kernel.kernel",
     "MimeBundle": "wrapperkernel.kernel.display",
-    "ReplKernel": "wrapperkernel.child",
+    "ReplKernel": "wrapperkernel.child.repl_kernel",
     "run": "wrapperkernel.server.app",
 }
 

@@ -9,15 +9,18 @@ the same cell. It knows nothing of the package's classes: those are in ``comm_ad
 
 from __future__ import annotations
 
-import importlib.abc
 import sys
 import types
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec
+from typing import TYPE_CHECKING, cast
 
 from ..interrupts import shielded
 from .comms import CommManager
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader  # slow to import, and the import system asks for the methods alone
 
 PACKAGE = "comm"
 
@@ -74,7 +77,7 @@ def _replace(package: types.ModuleType, name: str, ours: object) -> Callable[[],
     return put_back
 
 
-class _Finder(importlib.abc.MetaPathFinder):
+class _Finder:
     """Finds the package as the other finders do, and has our replacement follow its import."""
 
     def __init__(self, replacement: _Replacement) -> None:
@@ -92,7 +95,7 @@ class _Finder(importlib.abc.MetaPathFinder):
             if spec is not None:
                 break
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self._loaded)
+            spec.loader = cast("Loader", _Loader(spec.loader, self._loaded))
         return spec
 
     def leave(self) -> None:
@@ -106,10 +109,10 @@ class _Finder(importlib.abc.MetaPathFinder):
         self.leave()
 
 
-class _Loader(importlib.abc.Loader):
+class _Loader:
     """Loads as another loader does, which then stands in the module as if we had not been there."""
 
-    def __init__(self, loader: importlib.abc.Loader, loaded: Callable[[types.ModuleType], None]) -> None:
+    def __init__(self, loader: Loader, loaded: Callable[[types.ModuleType], None]) -> None:
         self._loader = loader
         self._loaded = loaded
 
