@@ -107,6 +107,12 @@ def test_modes_that_a_program_leaves_are_put_back(terminal: Terminal) -> None:
     assert termios.tcgetattr(terminal.slave) == before
 
 
+def test_one_that_is_closed_has_no_modes_to_put_back() -> None:
+    terminal = Terminal(24, 80)
+    terminal.close()
+    terminal.restore()
+
+
 def test_a_size_is_found(terminal: Terminal) -> None:
     terminal.resize(30, 120)
     assert os.get_terminal_size(terminal.slave) == (120, 30)

@@ -223,7 +223,7 @@ class Reader:
     def expect(self, cell: int) -> None:
         """Follow cell ``cell``, which is about to be handed over."""
         with self._lock:
-            if self._any.poll(0):
+            if not self._stopped and self._any.poll(0):
                 self._read_all()  # what is there belongs to the last cell
             self._output.begin()
             for terminal, framing in zip(self._terminals, self._framings, strict=True):

@@ -132,11 +132,14 @@ class Terminal:
 
     def restore(self) -> None:
         """Drop what nobody has read, and put the modes back to those of the child."""
-        if self._was_typed_at:
-            self._was_typed_at = False
-            termios.tcflush(self.slave, termios.TCIFLUSH)
-        if termios.tcgetattr(self.slave) != self._modes:
-            termios.tcsetattr(self.slave, termios.TCSANOW, self._modes)
+        with contextlib.suppress(
+            termios.error
+        ):  # the child has been ended meanwhile, and its terminal closed
+            if self._was_typed_at:
+                self._was_typed_at = False
+                termios.tcflush(self.slave, termios.TCIFLUSH)
+            if termios.tcgetattr(self.slave) != self._modes:
+                termios.tcsetattr(self.slave, termios.TCSANOW, self._modes)
 
     def close(self) -> None:
         """Close both ends; what still has the terminal open finds it hung up."""
