@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PEERS = ("xeus-python", "akernel[subprocess]", "ipykernel", "bash_kernel", "metakernel_bash")
+PEERS = ("xeus-python", "akernel[subprocess]", "ipykernel", "bash_kernel", "metakernel")
 
 _SOURCES = ("wrapperkernel", "examples", "pyproject.toml", "README.md", "LICENSE")
 _VERSIONS = """
@@ -48,6 +48,7 @@ def install_peers(environment: Path) -> None:
     for peer in PEERS:
         # One by one: one that cannot be had here must not keep the others out.
         _pip(python, "install", peer, check=False)
+    _take_module(python, "metakernel_bash")
 
 
 def versions(python: Path, names: Sequence[str]) -> dict[str, str]:
@@ -57,6 +58,17 @@ def versions(python: Path, names: Sequence[str]) -> dict[str, str]:
         subprocess.run(command, capture_output=True, check=True, text=True).stdout
     )
     return found
+
+
+def _take_module(python: Path, name: str) -> None:
+    """Take a module out of its source distribution, whose installer imports what IPython no longer has."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        _pip(python, "download", "--no-deps", "--no-binary", ":all:", "--dest", folder, name, check=False)
+        for archive in Path(folder).iterdir():
+            shutil.unpack_archive(archive, folder)
+        for module in Path(folder).glob(f"*/{name}.py"):
+            [packages] = python.parent.parent.glob("lib/python*/site-packages")
+            shutil.copy(module, packages)
 
 
 def _create(environment: Path) -> Path:

@@ -99,7 +99,7 @@ def peers(environment: Path) -> tuple[list[Contestant], list[str]]:
         else:
             missing.append(f"{name}: not installed, {file} is missing")
     for name, package in ((BASH_KERNEL, "bash_kernel"), (METAKERNEL_BASH, "metakernel_bash")):
-        if any(environment.glob(f"lib/*/site-packages/{package}")):
+        if any(environment.glob(f"lib/*/site-packages/{package}*")):
             # They take longer for what the floods print than a bench may last.
             argv = ("python", "-m", package, "-f", "{connection_file}")
             found.append(Contestant(name, argv, programs, BASH_CELLS))
