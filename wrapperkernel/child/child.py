@@ -158,12 +158,12 @@ class ChildProcess:
         """Behind each ``run``, when nobody waits: put things in order, and let the thread read what comes."""
         if self._reader is None:
             return
-        self._before = children(self.pid)
-        for terminal in self._terminals:
-            terminal.restore()
         ready = self._reader.linger()
         if ready is not None:
             self._become_ready(ready)
+        self._before = children(self.pid)
+        for terminal in self._terminals:
+            terminal.restore()
         self._reader.hand_back()
 
     @shielded

@@ -116,6 +116,7 @@ class Reader:
         self._lock = threading.Lock()  # of the framings, the output and the fields below
         self._stopped = False
         self._runs = False  # a cell has been handed over, and the child is not ready again
+        self._steps = 0
         self._expected_at = 0.0
         self._was_early = False
         self._rescues = 0
@@ -287,10 +288,12 @@ class Reader:
         return None if due == float("inf") else max(0.0, due - time.monotonic() + 0.0005)
 
     def _read_all(self) -> bool:
-        """Take what the terminals have: a mark on one is most often followed by one on the other."""
-        has_any = False
-        for index in range(len(self._terminals)):
-            has_any = self._read(index) or has_any
+        """Take what the terminals have; tell whether there was something."""
+        steps = self._steps
+        has_any = self._read(0)
+        if self._steps == steps:  # else the other was read with that
+            for index in range(1, len(self._terminals)):
+                has_any = self._read(index) or has_any
         return has_any
 
     def _read(self, index: int, *, whole: bool = False) -> bool:
@@ -324,6 +327,7 @@ class Reader:
         What it wrote there before has come: a pty delivers late, but to look and find it empty waits for what
         is under way (Linux 4.7 and newer; elsewhere nothing is).
         """
+        self._steps += 1
         for index in range(1, len(self._terminals)):
             self._read(index, whole=True)
             self._take(index, self._framings[index].step(event))
