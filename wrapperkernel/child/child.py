@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import secrets
+import os
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..interrupts import interruptible, shielded
 from ..kernel.errors import InputWithdrawn, StdinNotAllowed
@@ -41,8 +41,7 @@ Ask = Callable[[str, bool, Callable[[], bool]], str]
 """Asks the user: prompt, whether the answer is hidden, whether it is still wanted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How a cell ended: with a ``status``, or without one because the child has gone (``end`` says how)."""
 
     status: str | None
@@ -79,7 +78,7 @@ class ChildProcess:
         log: logging.Logger,
     ) -> None:
         self.cells = cells
-        self._nonce = secrets.token_hex(8)
+        self._nonce = os.urandom(8).hex()
         self._program = program
         self._directory = directory
         self._environment = environment

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 
 CELL = "cell"
 """The file of the cell that is handed over."""
@@ -71,9 +70,11 @@ class Folder:
 
 def _make() -> str:
     """Make the folder in memory, or else where temporary files are."""
-    if os.path.isdir(_IN_MEMORY):
-        try:
-            return tempfile.mkdtemp(prefix="wk-", dir=_IN_MEMORY)
-        except OSError:  # read-only, full, or not ours
-            return tempfile.mkdtemp(prefix="wk-")
-    return tempfile.mkdtemp(prefix="wk-")
+    path = f"{_IN_MEMORY}/wk-{os.urandom(8).hex()}"
+    try:
+        os.mkdir(path, 0o700)
+    except OSError:  # no such place, or read-only, full, not ours
+        import tempfile  # here, because it is slow to import, and seldom needed
+
+        path = tempfile.mkdtemp(prefix="wk-")
+    return path

@@ -10,8 +10,8 @@ is driven by its prompts prints ``P`` instead, and what that means is decided el
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from .scanner import RESCUED, Mark, Scanner
 
@@ -24,24 +24,21 @@ class Place(Enum):
     BETWEEN = "between"
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """Output that belongs to a cell: printed by it, or after its end by what it has left running."""
 
     text: str
     cell: int
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """The cell has ended, with the status that the child told; ``broken``: it was told by a rescue."""
 
     status: str
     broken: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(NamedTuple):
     """The child is ready for the next cell; the value is the language's own.
 
     ``noisy``: what came behind the cell may be prompts and traces of the framework's own commands.
@@ -51,8 +48,7 @@ class Ready:
     noisy: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Prompted:
+class Prompted(NamedTuple):
     """The child waits for a line; what it says by that is the value."""
 
     value: str

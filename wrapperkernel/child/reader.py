@@ -16,8 +16,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from ..wake import Wake
 from . import readers
@@ -66,15 +66,13 @@ class Asked:
         self.wanted = True
 
 
-@dataclass(frozen=True, slots=True)
-class Died:
+class Died(NamedTuple):
     """The child has ended; ``status`` is an exit status, or a negative signal."""
 
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """The child lives but cannot be driven any more."""
 
     reason: str

@@ -11,17 +11,15 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Literal, cast
+from typing import Literal, NamedTuple, cast
 
 from .proc import link, read
 
 Call = Literal["read", "select", "poll", "epoll"]
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(NamedTuple):
     """What one thread is blocked in: a system call, and the terminals that it would read from."""
 
     pid: int

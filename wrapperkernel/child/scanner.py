@@ -10,7 +10,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 RESCUED = "!"
 """What the value of a mark begins with that is printed again, because an interrupt may have cut the first."""
@@ -28,8 +28,7 @@ _UNFINISHED_ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*|[\]P_^][^\x07\x1b]*\x1b?|[
 _LONGEST_ESCAPE = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """What a child says about itself: the ``cell`` that it means, a ``kind`` (a capital letter), a value."""
 
     cell: int
