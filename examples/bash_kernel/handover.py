@@ -29,6 +29,7 @@ _FILES = {
     "rescue": r"""
 [[ -e @D/prompt ]] || \builtin printf %s "${PS1@P}" >|@D/prompt
 \builtin printf '\e]7770;%s;E;!%s\a' "$1" "$3" >|@O
+\builtin printf '\e]7770;%s;E;!%s\a' "$1" "$3" >|@E
 """,
     # $2 is 0, or the number of the rescue. A "!" says that something of ours may have been printed.
     "quieten": r"""
@@ -66,6 +67,7 @@ _ONE_PROMPT = re.compile(r"declare -- PS1=(.*)\n")
 _KEEP_TRAPS = r"\builtin trap -p DEBUG ERR RETURN >|@D/traps; \builtin trap - DEBUG ERR RETURN; "
 _CELL = (
     r""" \builtin . @D/cell <@O; { \builtin printf '\e]7770;@N;E;%s\a' "$?" >|@O; """
+    r"\builtin printf '\e]7770;@N;E;\a' >|@E; "
     rf"{_KEEP_TRAPS}\builtin . @D/quiet @N 0; }} 2>/dev/null || \builtin :"
 )
 _RESCUE = (

@@ -1,8 +1,8 @@
 """How a child is given its cells: the part of driving it that each language writes for itself.
 
 The child reads lines of commands from a FIFO; each line makes it read a file of the private folder. What the
-line makes it print are the marks of ``framing``, on stdout's terminal, which is opened by its path each time:
-``E`` behind the cell, and ``F`` when it is ready for the next.
+line makes it print are the marks of ``framing``, on terminals that are opened by their path each time: ``E``
+behind the cell, on stdout's first and then on stderr's, and ``F`` on stdout's when it is ready for the next.
 
 A child that cannot be told to print them prints ``P`` as its prompt; see ``repl``.
 """

@@ -115,6 +115,8 @@ class Reader:
         self._stopped = False
         self._runs = False  # a cell has been handed over, and the child is not ready again
         self._steps = 0
+        self._ends: list[Ended | None] = []  # as the terminals have told
+        self._is_over = False  # and the main thread has been told
         self._expected_at = 0.0
         self._was_early = False
         self._rescues = 0
@@ -229,6 +231,8 @@ class Reader:
                 terminal.echoes.forget()
                 framing.expect(cell)
             self._runs = True
+            self._ends = [None] * len(self._terminals)
+            self._is_over = False
             self._rescues = self._idle_looks = 0
             self._expected_at = time.monotonic()
             self._look_soon(self._expected_at)
@@ -312,32 +316,62 @@ class Reader:
                     text = self._terminals[index].echoes.without(event.text)
                     if text := self._handover.printed(text):
                         self._output.add(event.cell, NAMES[index], text, now)
-                case Ended() | Ready() if index == 0:
-                    self._step(event)
+                case Ended():
+                    self._ended(index, event)
+                case Ready() if index == 0:
+                    self._become_ready(event)
                 case Prompted():
                     status = self._handover.prompted(event.value)
                     if status is not None:
                         self._take(index, self._framings[index].end(status))
 
-    def _step(self, event: Ended | Ready) -> None:
-        """The child has told on the first terminal where it is; it is there on the other one, too.
+    def _ended(self, index: int, event: Ended) -> None:
+        """A terminal tells that the cell has ended; for the others it is so, too, if nothing broke it off.
 
-        What it wrote there before has come: a pty delivers late, but to look and find it empty waits for what
-        is under way (Linux 4.7 and newer; elsewhere nothing is).
+        What an interrupted child says comes behind its first mark, perhaps, and before its second: then all
+        are waited for, and the cell was broken off if one of them says so.
+        """
+        self._ends[index] = event
+        if index == 0 and not self._rescues:
+            self._read_others()
+            for each in range(1, len(self._terminals)):
+                self._take(each, self._framings[each].step(event))
+        elif None in self._ends:
+            return
+        self._end()
+
+    def _read_others(self) -> None:
+        """Read what was written on the other terminals before what was read on the first.
+
+        It has come: a pty delivers late, but to look and find it empty waits for what is under way (Linux 4.7
+        and newer; elsewhere nothing is).
         """
         self._steps += 1
         for index in range(1, len(self._terminals)):
             self._read(index, whole=True)
-            self._take(index, self._framings[index].step(event))
-        if isinstance(event, Ended):
-            self._output.end(partial(self._handover.denoised, end=event, early=self._was_early))
-            self._withdraw()
-        else:
-            self._runs = False
-            self._look_at = float("inf")
-            if self._image is None:
-                self._image = readers.image(self._pid)
-        self._tell(event)
+
+    def _end(self) -> None:
+        """The cell has ended; the first terminal has told the status."""
+        first = self._ends[0]
+        if self._is_over or first is None:
+            return
+        self._is_over = True
+        end = Ended(first.status, any(end.broken for end in self._ends if end is not None))
+        self._output.end(partial(self._handover.denoised, end=end, early=self._was_early))
+        self._withdraw()
+        self._tell(end)
+
+    def _become_ready(self, ready: Ready) -> None:
+        """The child is ready, which it says on the first terminal alone."""
+        self._read_others()
+        self._end()
+        for index in range(1, len(self._terminals)):
+            self._take(index, self._framings[index].step(ready))
+        self._runs = False
+        self._look_at = float("inf")
+        if self._image is None:
+            self._image = readers.image(self._pid)
+        self._tell(ready)
 
     def _attend(self, now: float) -> None:
         """Pass on what was held for long enough; look after the child when that is due."""
