@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,10 +18,6 @@ from notebooks import LIMIT, outputs
 ROOT = Path(__file__).parents[2]
 TOUR = "examples/notebooks/bash-tour.ipynb"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-
-pytestmark = pytest.mark.skipif(
-    shutil.which("make") is None, reason="the Debian package make is not installed"
-)
 
 Demo = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -192,6 +192,7 @@ def test_another_program(
     assert shell.execute("echo next").stdout == "next\n"
 
 
+# The sleeps are what is interrupted: the cells of a user who has had enough. None of them runs to its end.
 @pytest.mark.parametrize(
     "code",
     [

@@ -163,7 +163,7 @@ class Terminal:
             if len(rest) < len(data):
                 until = time.monotonic() + _UNREAD_LIMIT
             data = rest
-            time.sleep(_GLANCE)
+            time.sleep(_GLANCE)  # there is no event for "all of it was read"
         self._set_local(termios.ICANON, was_canonical)
 
     def _set_local(self, mode: int, on: bool) -> bool:
