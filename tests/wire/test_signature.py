@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wrapperkernel.wire import Signer, UnknownScheme
+from wrapperkernel.wire import Signer, UnknownScheme, signature
 from wrapperkernel.wire.signature import known_schemes
 
 
@@ -30,10 +32,10 @@ def by_hand(key: bytes, name: str, parts: Sequence[bytes]) -> bytes:
 def test_every_hash_of_fixed_size_signs(scheme: str, key: bytes) -> None:
     signer = Signer(key, scheme)
     for parts in ([b"a", b"b", b"c", b"d"], [b"", memoryview(b"other")]):
-        signature = signer.sign(parts)
-        assert signature == by_hand(key, scheme.removeprefix("hmac-"), list(map(bytes, parts)))
-        assert signer.verify(signature, parts)
-        assert not signer.verify(signature, [*parts, b"!"])
+        signed = signer.sign(parts)
+        assert signed == by_hand(key, scheme.removeprefix("hmac-"), list(map(bytes, parts)))
+        assert signer.verify(signed, parts)
+        assert not signer.verify(signed, [*parts, b"!"])
 
 
 def test_every_hash_of_fixed_size_is_known() -> None:
@@ -56,6 +58,29 @@ def test_an_unknown_scheme_is_refused_with_the_known_ones_named(scheme: str, key
 @settings(deadline=None)
 def test_the_default_is_sha256(key: bytes, parts: list[bytes]) -> None:
     assert Signer(key).sign(parts) == hmac.digest(key, b"".join(parts), "sha256").hex().encode()
+
+
+@pytest.mark.parametrize("size", [64 * 1024 - 1, 64 * 1024, 1_000_000])
+def test_long_messages_are_signed_as_short_ones_are(size: int) -> None:
+    signer = Signer(b"key")
+    for parts in ([b"short"], [b"long", b"x" * (size - 4)], [b"short"]):
+        assert signer.sign(parts) == by_hand(b"key", "sha256", parts)
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="other Pythons have no hash of their own")
+def test_openssl_is_loaded_for_long_messages_only() -> None:
+    script = (
+        "import sys; from wrapperkernel.wire import Signer; signer = Signer(b'key'); signer.sign([b'short']);"
+        "print('_hashlib' in sys.modules, end=' ');"
+        "signer.sign([b'x' * 100_000]); print('_hashlib' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout
+    assert found.split() == ["False", "True"]
+
+
+def test_without_cpythons_own_hash_all_is_signed_by_openssl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signature, "_own_sha256", lambda: None)
+    assert Signer(b"key").sign([b"one"]) == by_hand(b"key", "sha256", [b"one"])
 
 
 def test_signing_twice_gives_the_same() -> None:
@@ -84,7 +109,7 @@ def test_another_signature_is_wrong(wrong: bytes) -> None:
 @pytest.mark.row(
     "W3",
     file="wire/signature.py",
-    old="hmac.compare_digest(self.sign(parts), signature)",
+    old="compare_digest(self.sign(parts), signature)",
     new="self.sign(parts) == signature",
 )
 def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +120,7 @@ def test_signatures_are_compared_in_constant_time(monkeypatch: pytest.MonkeyPatc
         compared.append((one, other))
         return compare(one, other)
 
-    monkeypatch.setattr(hmac, "compare_digest", listen)
+    monkeypatch.setattr(signature, "compare_digest", listen)
     signer = Signer(b"key")
     right = signer.sign([b"one"])
     assert not signer.verify(b"wrong", [b"one"])
