@@ -34,7 +34,7 @@ def new(path: Path) -> Iterator[Opener]:
     opened: list[History] = []
 
     def start() -> History:
-        opened.append(History(path, LOG))
+        opened.append(History(lambda: path, LOG))
         return opened[-1]
 
     yield start
@@ -191,7 +191,7 @@ words = st.text(ALPHABET, max_size=8)
 @given(st.lists(words, max_size=8), st.lists(st.sampled_from([*ALPHABET, "*", "?"]), max_size=8))
 @pytest.mark.row("Q9")
 def test_search_finds_what_the_glob_means(stored: list[str], parts: list[str]) -> None:
-    history = filled(History(None, LOG), *stored)
+    history = filled(History(lambda: None, LOG), *stored)
     expected = [source for source in stored if Glob(parts).matches(source)]
     assert sources(history.search("".join(parts))) == expected
     unique = sources(history.search("".join(parts), unique=True))
@@ -201,7 +201,7 @@ def test_search_finds_what_the_glob_means(stored: list[str], parts: list[str]) -
 
 @given(st.lists(words, max_size=5), st.integers(-1, 6), st.none() | st.integers(-1, 6), st.integers(0, 6))
 def test_range_and_tail_are_slices(stored: list[str], start: int, stop: int | None, n: int) -> None:
-    history = filled(History(None, LOG), *stored)
+    history = filled(History(lambda: None, LOG), *stored)
     cells = [(1, line, source) for line, source in enumerate(stored, 1)]
     inside = [cell for cell in cells if cell[1] >= start and (stop is None or cell[1] < stop)]
     assert history.range(0, start, stop) == inside
@@ -223,7 +223,7 @@ def test_nothing_is_opened_before_the_first_use(new: Opener, path: Path) -> None
 def test_sqlite_is_imported_only_when_used() -> None:
     code = (
         "import sys, logging; from pathlib import Path; from wrapperkernel.kernel.history import History;"
-        "History(Path('unused'), logging.getLogger()).close(); sys.exit('sqlite3' in sys.modules)"
+        "History(lambda: Path('unused'), logging.getLogger()).close(); sys.exit('sqlite3' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -284,7 +284,7 @@ from pathlib import Path
 from wrapperkernel.kernel.history import History
 
 logging.basicConfig(stream=sys.stdout)  # a warning would spoil the answer below
-history = History(Path(sys.argv[1]), logging.getLogger())
+history = History(lambda: Path(sys.argv[1]), logging.getLogger())
 print("ready", flush=True)
 sys.stdin.readline()
 for line in range(1, 101):
@@ -325,7 +325,7 @@ def test_several_processes_write_to_one_file_at_once(path: Path, new: Opener) ->
 def test_a_killed_kernel_leaves_what_it_stored(path: Path, new: Opener) -> None:
     code = (
         "import logging, os, sys; from pathlib import Path; from wrapperkernel.kernel.history import History;"
-        "History(Path(sys.argv[1]), logging.getLogger()).store(1, 'last'); os.kill(os.getpid(), 9)"
+        "History(lambda: Path(sys.argv[1]), logging.getLogger()).store(1, 'last'); os.kill(os.getpid(), 9)"
     )
     assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode == -9
     assert new().tail(5) == [(1, 1, "last")]
@@ -356,7 +356,7 @@ def works_in_memory(history: History, caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_no_path_is_memory_and_no_warning(caplog: pytest.LogCaptureFixture) -> None:
-    history = filled(History(None, LOG), "a")
+    history = filled(History(lambda: None, LOG), "a")
     assert history.tail(1) == [(1, 1, "a")]
     history.close()
     assert not caplog.records
@@ -365,7 +365,7 @@ def test_no_path_is_memory_and_no_warning(caplog: pytest.LogCaptureFixture) -> N
 @pytest.mark.row("Q9")
 @pytest.mark.parametrize("place", ["/proc/history/k.sqlite", "/dev/null/k.sqlite", "/sys/k.sqlite"])
 def test_a_place_where_nothing_can_be_made(place: str, caplog: pytest.LogCaptureFixture) -> None:
-    works_in_memory(History(Path(place), LOG), caplog)
+    works_in_memory(History(lambda: Path(place), LOG), caplog)
     assert place in caplog.text
 
 
@@ -376,7 +376,7 @@ def test_what_is_no_file_is_left_as_it_is(
     path.parent.mkdir()
     make(path)
     path.chmod(0o755)
-    works_in_memory(History(path, LOG), caplog)
+    works_in_memory(History(lambda: path, LOG), caplog)
     assert stat.S_IMODE(path.stat().st_mode) == 0o755
 
 
@@ -387,7 +387,7 @@ def test_what_is_no_file_is_left_as_it_is(
 def test_a_corrupt_file(path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
     path.parent.mkdir()
     path.write_bytes(content)
-    works_in_memory(History(path, LOG), caplog)
+    works_in_memory(History(lambda: path, LOG), caplog)
     assert path.read_bytes() == content
 
 
@@ -409,7 +409,7 @@ def test_a_database_of_something_else_or_of_a_newer_version(
     other.execute("PRAGMA user_version = 99")
     other.commit()
     other.close()
-    works_in_memory(History(path, LOG), caplog)
+    works_in_memory(History(lambda: path, LOG), caplog)
     assert "newer" in caplog.text
 
 
@@ -428,7 +428,7 @@ def test_a_python_without_sqlite(
     path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "sqlite3", None)
-    history = filled(History(path, LOG), "a")
+    history = filled(History(lambda: path, LOG), "a")
     assert history.tail(1) == history.search("*") == history.range(0, 1, None) == []
     assert history.session == 0
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -443,7 +443,7 @@ from wrapperkernel.kernel.history import History
 
 path = Path(sys.argv[1])
 logging.basicConfig(stream=sys.stdout, format="%(levelname)s")
-history = History(path, logging.getLogger())
+history = History(lambda: path, logging.getLogger())
 if sys.argv[2] == "full disk":
     history.store(1, "early")
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))

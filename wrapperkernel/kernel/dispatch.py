@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..interrupts import Interrupts
 from . import replies, requests
@@ -39,8 +38,7 @@ def _say_nothing(kernel: Kernel, request: Request) -> Sequence[Part]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A row of the table: who answers, the hook that is asked (if any), and what is said at the end.
 
     ``open`` looks at the request before anything else and says what is published with the busy; it does

@@ -66,13 +66,16 @@ def _nothing() -> None:
 class History:
     """The cells of this session and of earlier ones; any thread may store and ask.
 
-    Opens its file, and takes a session number, when it is first used. ``path`` None means memory alone.
-    ``check`` raises an interrupt that came during a question, once that has been answered.
+    Finds and opens its file, and takes a session number, when it is first used. Where ``find`` returns None,
+    memory alone is meant. ``check`` raises an interrupt that came during a question, once that was answered.
     """
 
-    def __init__(self, path: Path | None, log: logging.Logger, check: Callable[[], None] = _nothing) -> None:
+    def __init__(
+        self, find: Callable[[], Path | None], log: logging.Logger, check: Callable[[], None] = _nothing
+    ) -> None:
         self._check = check
-        self._path = path
+        self._find = find
+        self._path: Path | None = None  # in use
         self._log = log
         self._lock = threading.Lock()
         self._cells: _Cells | None = None
@@ -165,6 +168,7 @@ class History:
                 return otherwise
             try:
                 if self._cells is None:
+                    self._path = self._find()
                     self._cells = _Cells.in_memory(1) if self._path is None else _Cells.in_file(self._path)
                 self._save(self._cells)
                 return question(self._cells)

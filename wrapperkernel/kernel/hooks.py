@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..interrupts import Interrupts, interruptible
 from .coroutines import Coroutines
@@ -49,8 +48,7 @@ HOOKS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """How one class's hook is called: which values go by position, which by name, and is it ``async``."""
 
     positional: tuple[str, ...]

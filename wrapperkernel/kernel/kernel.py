@@ -83,7 +83,7 @@ class Kernel(Configurable):
         self.link = Link(session or Session(), outbox or Nowhere(), Interrupts())
         self.iopub = IOPub(self.link, lambda: self.shows_silent)
         self.stdin = Stdin(self.link)
-        self.history = History(self._history_file(), self.log, self.link.interrupts.check)
+        self.history = History(self._history_file, self.log, self.link.interrupts.check)
         self.bracket = dispatch.Bracket()
         self.execution_count = 0
         self.shell_requests = dict(dispatch.SHELL)

@@ -21,7 +21,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import copy_context
-from dataclasses import replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from types import FrameType
@@ -246,9 +245,9 @@ class Server:
         table = self.kernel.control_requests
         shell = self.kernel.shell_requests
         shell["connect_request"] = dispatch.Entry(self._connect_request)
-        shell["shutdown_request"] = replace(shell["shutdown_request"], answer=self._shutdown_on_shell)
-        table["shutdown_request"] = replace(table["shutdown_request"], answer=self._shutdown_request)
-        table["interrupt_request"] = replace(table["interrupt_request"], answer=self._interrupt_request)
+        shell["shutdown_request"] = shell["shutdown_request"]._replace(answer=self._shutdown_on_shell)
+        table["shutdown_request"] = table["shutdown_request"]._replace(answer=self._shutdown_request)
+        table["interrupt_request"] = table["interrupt_request"]._replace(answer=self._interrupt_request)
 
     def _connect_request(self, kernel: Kernel, request: Request) -> dict[str, Any]:
         """Answer the (deprecated) question for the ports."""
