@@ -138,7 +138,7 @@ class Line:
     def fileno(self) -> int:
         return self._never.fileno()
 
-    def receive(self, take: Callable[[Message], None]) -> bool:
+    def receive(self, take: Callable[[Message], None], *, is_expected: bool = True) -> bool:
         if self.messages:
             take(self.messages.pop(0))
         return bool(self.messages)

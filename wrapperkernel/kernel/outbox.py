@@ -5,7 +5,7 @@ The zmq server, the terminal mode and the in-memory harness are three outboxes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from ..wire import Message
@@ -22,8 +22,8 @@ class Outbox(Protocol):
     def send(self, channel: ChannelName, *messages: Message) -> None:
         """Send ``messages``, in order with the others of their channel. Blocks only briefly."""
 
-    def announce(self, *messages: Message) -> None:
-        """Publish, at the latest before anything else is published and at ``wait_for_room``."""
+    def announce(self, compose: Callable[[], Sequence[Message]]) -> None:
+        """Publish what ``compose`` returns, at the latest before anything else, and at ``wait_for_room``."""
 
     def ask(self, message: Message, wanted: Callable[[], bool]) -> str:
         """Send an ``input_request``; wait for its answer and return it; may raise KeyboardInterrupt.
@@ -44,7 +44,7 @@ class Nowhere:
     def send(self, channel: ChannelName, *messages: Message) -> None:
         """Drop the messages."""
 
-    def announce(self, *messages: Message) -> None:
+    def announce(self, compose: Callable[[], Sequence[Message]]) -> None:
         """Drop the messages."""
 
     def ask(self, message: Message, wanted: Callable[[], bool]) -> str:

@@ -147,13 +147,16 @@ class Link:
         ``late``: the kernel waits for room in a moment, which is soon enough.
         """
         compose, parent = self.session.compose, request.header
-        messages = [
-            compose(kind, content, parent=parent, identities=self._topic(kind)) for kind, content in parts
-        ]
+
+        def messages() -> list[Message]:
+            return [
+                compose(kind, content, parent=parent, identities=self._topic(kind)) for kind, content in parts
+            ]
+
         if late:
-            self.outbox.announce(*messages)
+            self.outbox.announce(messages)
         else:
-            self.outbox.send("iopub", *messages)
+            self.outbox.send("iopub", *messages())
 
     def _topic(self, msg_type: str) -> tuple[bytes]:
         topic = self._topics.get(msg_type)

@@ -171,13 +171,14 @@ class Channel:
         self._submit(put)
         return is_connected
 
-    def receive(self, take: Callable[[Message], None]) -> bool:
+    def receive(self, take: Callable[[Message], None], *, is_expected: bool = True) -> bool:
         """Give the messages that have come to ``take``; tell whether there may be more. Only the owner calls.
 
         The owner waits again only after it was told that there are no more. Malformed frames are logged
         (once of each kind, then counted) and dropped.
         """
-        look = self._take_frames  # most often there is one message: taking it tells as much as a look
+        # Where one message is expected, taking it tells as much as a look; where none is, a look costs less.
+        look = self._take_frames if is_expected else self._take_frames_if_any
         for _ in range(_TURN):
             frames = look()
             if frames is None:

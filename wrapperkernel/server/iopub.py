@@ -15,7 +15,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import zmq
 
@@ -60,7 +60,7 @@ class IOPubChannel(Channel):
         self._connections = Connections(socket.getsockopt_string(zmq.LAST_ENDPOINT))
         self._streams = StreamBuffer()
         self._first_words: Message | None = None
-        self._announced: Sequence[Message] = ()
+        self._announced: Callable[[], Sequence[Message]] | None = None
         self._sent = 0
         self._gone = 0
         self._marks: deque[tuple[zmq.MessageTracker, int]] = deque()
@@ -74,9 +74,9 @@ class IOPubChannel(Channel):
         else:
             self._submit(self._put_behind_streams, self._serialized(messages))
 
-    def announce(self, *messages: Message) -> None:
+    def announce(self, compose: Callable[[], Sequence[Message]]) -> None:
         """Publish before anything else is, or when room is waited for, whichever comes first."""
-        self._submit(self._keep, messages)
+        self._submit(self._keep, compose)
 
     def say_first(self, message: Message) -> None:
         """Keep ``message`` for the first subscriber; once anything else was published it is too late."""
@@ -109,9 +109,9 @@ class IOPubChannel(Channel):
         """Tell whether anything would change meanwhile: not when closed, nor in the middle of a send."""
         return not self._closed and self._user != threading.get_ident()
 
-    def _keep(self, messages: Sequence[Message]) -> None:
+    def _keep(self, compose: Callable[[], Sequence[Message]]) -> None:
         self._put_announced()
-        self._announced = messages
+        self._announced = compose
 
     def _hold(self, message: Message) -> None:
         if self._announced:
@@ -132,9 +132,9 @@ class IOPubChannel(Channel):
         self._put_all(serialized)
 
     def _put_announced(self) -> None:
-        announced, self._announced = self._announced, ()
-        if announced:
-            self._put_behind_streams(self._serialized(announced))
+        announced, self._announced = self._announced, None
+        if announced is not None:
+            self._put_behind_streams(self._serialized(announced()))
 
     def _put_held(self) -> None:
         self._put_announced()

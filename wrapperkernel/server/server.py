@@ -19,7 +19,7 @@ import select
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -289,9 +289,9 @@ class Server:
         """Send messages (see ``Outbox``)."""
         self._channels[channel].send(*messages)
 
-    def announce(self, *messages: Message) -> None:
+    def announce(self, compose: Callable[[], Sequence[Message]]) -> None:
         """Publish messages, perhaps a moment later (see ``Outbox``)."""
-        self._iopub.announce(*messages)
+        self._iopub.announce(compose)
 
     def ask(self, message: Message, wanted: Callable[[], bool]) -> str:
         """Ask the frontend that sent the running request, and wait for its answer (see ``Outbox``)."""

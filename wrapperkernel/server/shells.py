@@ -107,15 +107,17 @@ class ShellQueue:
             return self._arrived.popleft()
         self.resting.set()
         self._interest.disable(self._channel.fileno())
+        has_waited = False
         try:
             while not self._stopped:
                 with self._taking:
-                    if not self._arrived and self._channel.receive(self._queue):
+                    if not self._arrived and self._channel.receive(self._queue, is_expected=has_waited):
                         self._channel.wake.set()  # more has come, which nothing else would announce
                     if self._arrived:
                         return self._arrived.popleft()
                 if self._wake.fileno() in [descriptor for descriptor, _ in self._poll.poll()]:
                     self._wake.clear()
+                has_waited = True
             return None
         finally:
             self._interest.enable(self._channel.fileno())

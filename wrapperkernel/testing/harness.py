@@ -6,7 +6,7 @@ For the tests of kernel authors, and for ours. Every message that comes out is c
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..interrupts import Interrupts, shielded
@@ -116,9 +116,9 @@ class KernelHarness:
         """Keep what the kernel sent, after a look whether it can be sent at all."""
         self.sent.extend(self._received(channel, message) for message in messages)
 
-    def announce(self, *messages: Message) -> None:
+    def announce(self, compose: Callable[[], Sequence[Message]]) -> None:
         """Keep them at once."""
-        self.send("iopub", *messages)
+        self.send("iopub", *compose())
 
     def ask(self, message: Message, wanted: Callable[[], bool]) -> str:
         """Answer with the next of the answers; without one, as a user who ends the input."""
