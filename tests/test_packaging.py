@@ -154,7 +154,12 @@ def test_the_wheel_holds_the_package_and_nothing_outside_it(built: tuple[Path, P
     }
     logos = {path.relative_to(ROOT).as_posix() for path in (ROOT / "wrapperkernel" / "logos").glob("*/*")}
     assert len(logos) == 9
-    assert set(names) - outside == sources | examples | logos | {"wrapperkernel/py.typed"}
+    programs = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "wrapperkernel" / "child" / "programs").iterdir()
+    }
+    others = {"wrapperkernel/py.typed", "wrapperkernel/examples/bash_kernel/companion.sh"}
+    assert set(names) - outside == sources | examples | logos | programs | others
 
 
 def test_the_sdist_holds_what_a_wheel_is_built_from(built: tuple[Path, Path]) -> None:
@@ -162,6 +167,7 @@ def test_the_sdist_holds_what_a_wheel_is_built_from(built: tuple[Path, Path]) ->
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {"pyproject.toml", "LICENSE", "README.md", "examples/echo_kernel.py"} <= names
     assert "wrapperkernel/logos/echo/logo-svg.svg" in names
+    assert {"wrapperkernel/child/programs/display", "examples/bash_kernel/companion.sh"} <= names
 
 
 # --- ways to install --------------------------------------------------------------------------------
@@ -185,6 +191,14 @@ def test_a_kernel_is_registered_and_starts(installed: Environment, tmp_path: Pat
     script = call(installed.folder / "bin" / "wrapperkernel", "install", "echo", "--sys-prefix", cwd=tmp_path)
     assert f"echo: registered in {installed.kernels / 'echo'};" in script
     check_kernel(installed.kernels, installed.folder)
+
+
+def test_programs_for_children_can_be_run(installed: Environment) -> None:
+    look = (
+        "import os; from wrapperkernel.child.kernel import _PROGRAMS as folder;"
+        "print(*(os.access(f'{folder}/{name}', os.X_OK) for name in os.listdir(folder)))"
+    )
+    assert set(installed.run("-c", look).split()) == {"True"}
 
 
 def test_pipx(built: tuple[Path, Path], tmp_path: Path) -> None:

@@ -11,16 +11,23 @@ our own commands, are taken away behind each cell and put back before the next.
 
 from __future__ import annotations
 
+import contextlib
 import re
+import time
 from collections.abc import Sequence
 
-from wrapperkernel.child import Ended, Handover
+from wrapperkernel.child import Ended, Handover, visible
 
 # In these, @D is the folder, @O and @E are the terminals, which are opened by their paths each time: then
 # `exec >file`, or the closing of every descriptor, does not touch the marks. $1 is the cell's nonce.
 _FILES = {
     # A typed `set +o history` would itself be recorded.
     "rc": r"set +o history",
+    # What the shell knows, for answers beside it. The last line says that all of it is there.
+    "remember": r"""
+{ \builtin declare -p; \builtin declare -f; \builtin alias -p; \builtin complete -p; \builtin shopt -p extglob
+\builtin printf '# whole\n'; } >|@D/snapshot
+""",
     # The status of the cell before, which the user's first command may ask for.
     "status": r"""
 \builtin return "$1"
@@ -49,11 +56,14 @@ fi
 """,
 }
 
+# Where stderr ends matters only when something may be said there to an interrupt.
+_STDERR_ENDS = r"""[[ $2 == 0 && -e @D/interrupted ]] && \builtin printf '\e]7770;%s;E;\a' "$1" >|@E"""
 # Who closes every descriptor closes this one too (`\builtin exec` would undo the redirection again).
 _REOPEN = r"\exec <@D/commands"
 # The same for one prompt that has not changed since the last cell, as most often: to parse the text of these
 # commands is half of what a cell costs. @P is the prompt as `declare -p` has quoted it.
 _QUIET = rf"""
+{_STDERR_ENDS}
 [[ /dev/fd/0 -ef @D/commands ]] || {_REOPEN}
 if [[ $2 == 0 && -v PS1 && "${{PS1-}}" == @P && -z "${{PS0-}}${{PROMPT_COMMAND[*]-}}${{PS1@a}}" &&
 ! -s @D/traps && $- != *[xv]* ]]
@@ -67,7 +77,6 @@ _ONE_PROMPT = re.compile(r"declare -- PS1=(.*)\n")
 _KEEP_TRAPS = r"\builtin trap -p DEBUG ERR RETURN >|@D/traps; \builtin trap - DEBUG ERR RETURN; "
 _CELL = (
     r""" \builtin . @D/cell <@O; { \builtin printf '\e]7770;@N;E;%s\a' "$?" >|@O; """
-    r"\builtin printf '\e]7770;@N;E;\a' >|@E; "
     rf"{_KEEP_TRAPS}\builtin . @D/quiet @N 0; }} 2>/dev/null || \builtin :"
 )
 _RESCUE = (
@@ -80,6 +89,15 @@ _UNSHADOW = r""" POSIXLY_CORRECT=1
  \unset POSIXLY_CORRECT"""
 # For reading, too: some programs ask there.
 _STDERR = r" \exec 2<>@E"
+
+_REMEMBER = r" { \builtin . @D/remember; } 2>/dev/null || \builtin :"
+_WHOLE = "# whole\n"
+# Seconds between two times that a shell writes down what it knows, for each megabyte of that and at least: it
+# takes about a thirtieth of them.
+_PAUSE_PER_MEGABYTE = 1.0
+_PAUSE = 0.01
+# Seconds that it may take to do so, while somebody waits for it.
+_REMEMBERING = 0.5
 
 # Its status is not that of a cell.
 _STARTUP_FILE = "if [[ -r ~/.bashrc ]]; then . ~/.bashrc; fi\n\\builtin :"
@@ -104,6 +122,9 @@ class BashHandover(Handover):
     _is_noisy = False
     _shown = ""  # the prompt as it looked when it was last taken away
     _was_rescued = False
+    _has_run = True  # a cell, since the shell wrote down what it knows
+    _remembered_at = 0.0
+    _pause = _PAUSE
 
     def prepare(self, program: Sequence[str]) -> list[str]:
         """Write the files that every cell uses; return the command line: interactive, but no line editor."""
@@ -122,6 +143,7 @@ class BashHandover(Handover):
         """Write the cell's file, with what the last one left put back; return the line that has it read."""
         if self._was_rescued:
             self._was_rescued = False
+            self.folder.take("interrupted")
             self.folder.take("prompt")  # of an end that it did not have to tell
         traps: list[str] = []
         if self._is_noisy:
@@ -137,7 +159,34 @@ class BashHandover(Handover):
             code = f"{{ {'; '.join(traps)}; {told}}} 2>/dev/null; {code}"
             told = ""
         self.folder.write_cell(rf"{self._prompts}{told}\builtin eval {quoted(code)}" + "\n")
-        return self._line(self._cell, number)
+        line = self._line(self._cell, number)
+        if self._has_run and time.monotonic() - self._remembered_at > self._pause:
+            line = self._remember() + ";" + line
+        self._has_run = True
+        return line
+
+    def known(self, *, is_idle: bool) -> str:
+        """Return the file of what the shell knew when it was last idle; an idle one is asked anew."""
+        if is_idle and self._has_run:
+            self.folder.command(self._remember() + "\n")
+            until = time.monotonic() + _REMEMBERING
+            while not self._snapshot().endswith(_WHOLE) and time.monotonic() < until:
+                time.sleep(0.001)
+        snapshot = self._snapshot()
+        if snapshot.endswith(_WHOLE):
+            self._pause = max(_PAUSE, len(snapshot) / 1e6 * _PAUSE_PER_MEGABYTE)
+            self.folder.write("known", snapshot)
+        return self.folder.file("known")
+
+    def _remember(self) -> str:
+        """Return the command by which the shell writes down what it knows."""
+        self._has_run = False
+        self._remembered_at = time.monotonic()
+        self.folder.take("snapshot")
+        return self._filled(_REMEMBER)
+
+    def _snapshot(self) -> str:
+        return self.folder.read("snapshot") or ""
 
     def ended(self, status: str) -> None:
         """Remember what the next cell sees as ``$?``."""
@@ -150,6 +199,12 @@ class BashHandover(Handover):
         if not value.startswith("=") and (prompts := self.folder.take("prompts")) is not None:
             self._expect_prompts(prompts)
             self._shown = self.folder.take("shown") or ""
+
+    def break_off(self) -> None:
+        """Have the end on stderr told, too."""
+        self._was_rescued = True
+        with contextlib.suppress(OSError):  # without room, the rescue alone tells it
+            self.folder.write("interrupted", "")
 
     def rescue(self, number: int, attempt: int) -> None:
         """Have the marks printed, and what the rest of the line would have done."""
@@ -167,7 +222,7 @@ class BashHandover(Handover):
 
         A program that still runs may have printed behind it.
         """
-        prompt = self.folder.take("prompt") or self._shown
+        prompt = visible(self.folder.take("prompt") or self._shown)
         return self._denoised(text, end, prompt, early=early), prompt
 
     def _denoised(self, text: str, end: Ended, prompt: str, *, early: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from traitlets import Bool, List, Unicode
 
@@ -11,9 +11,14 @@ from wrapperkernel import ExecuteError
 from wrapperkernel._version import __version__
 from wrapperkernel.child import ChildKernel
 
-from .completeness import completeness
+from .completeness import completeness, syntax_error
 from .handover import BashHandover
 
+if TYPE_CHECKING:
+    from .companion import Companion
+
+# What bash tells by its status when it cannot parse a text; but that may mean something else.
+_SYNTAX = frozenset({"1", "2"})
 _MEANINGS = {
     126: "found, but not executable",
     127: "command not found",
@@ -36,23 +41,46 @@ class BashKernel(ChildKernel):
     }
     help_links = ({"text": "Bash manual", "url": "https://www.gnu.org/software/bash/manual/bash.html"},)
     handover = BashHandover
-    beside = frozenset({"do_is_complete"})
+    beside = frozenset({"do_complete", "do_inspect", "do_is_complete"})
 
     program = List(Unicode(), ["bash"], help="The bash to run, and its arguments.").tag(config=True)
     fails_on_status = Bool(
         True, help="Whether a cell fails when its last command has a status other than 0."
     ).tag(config=True)
 
+    def do_complete(self, code: str, cursor_pos: int, *args: Any, **kwargs: Any) -> Any:
+        """Say what a word may become, also while a cell runs."""
+        companion = self._companion()
+        return companion.complete(code, cursor_pos) if companion is not None else None
+
+    def do_inspect(self, code: str, cursor_pos: int, detail_level: int = 0, *args: Any, **kwargs: Any) -> Any:
+        """Say what is known about the word at the cursor, also while a cell runs."""
+        from .inspection import inspect  # late, as are all that most sessions do not need
+
+        companion = self._companion()
+        return inspect(companion, code, cursor_pos, detail_level) if companion is not None else None
+
     def do_is_complete(self, code: str, *args: Any, **kwargs: Any) -> Any:
         """Have bash's parser say whether the code is whole, also while a cell runs."""
         return {"status": completeness(code, self.program)}
 
-    def failure(self, status: str) -> Any:
+    def failure(self, status: str, code: str) -> Any:
         """Make an error of a status other than 0, which a shell has for a reason."""
         if status == "0" or not self.fails_on_status:
             return None
+        if status in _SYNTAX and (error := syntax_error(code, self.program)) is not None:
+            return ExecuteError("SyntaxError", str(error), error.shown_in(code))
         meaning = _meaning(int(status))
         return ExecuteError("ExitStatus", f"{status}: {meaning}" if meaning else status)
+
+    def _companion(self) -> Companion | None:
+        """Return who answers for the shell; None if there is none."""
+        child = self.child
+        if child is None or not isinstance(child.handover, BashHandover):
+            return None
+        from .companion import Companion
+
+        return Companion(self.program[0], child.handover.known(is_idle=child.is_idle), child.pid)
 
 
 def _meaning(status: int) -> str:

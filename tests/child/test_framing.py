@@ -86,6 +86,6 @@ def test_half_a_character_does_not_wait_for_the_next_cell() -> None:
 
 def test_what_is_held_back_can_be_had() -> None:
     framed = framing(5)
-    assert feed(framed, b"\x1b[3") == []
+    assert feed(framed, b"\x1b]77") == []
     assert framed.holds
-    assert list(framed.flush()) == [Text("\x1b[3", 5)]
+    assert list(framed.flush()) == [Text("\x1b]77", 5)]

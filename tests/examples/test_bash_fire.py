@@ -100,9 +100,9 @@ while places != [len(file) for file in files]:
     places[stream] += os.write(stream + 1, files[stream][places[stream] : places[stream] + size])
 """
 PIECES = [
-    b"\x1b",
-    b"\x1b[",
-    b"\x1b]7770;",
+    b"\x1b\n",
+    b"\x1b[\n",
+    b"\x1b]7770;\n",
     b"\x1b[31m",
     "é".encode(),
     "\U0001d41a".encode(),
@@ -114,18 +114,21 @@ PIECES = [
 
 
 def some_bytes(chance: random.Random, size: int) -> bytes:
-    """Return bytes that are hard on a scanner: marks, escapes and characters, begun, cut and whole."""
+    """Return bytes that are hard on a scanner: marks, escapes and characters, begun, cut and whole.
+
+    But no whole escape sequences of those that a page cannot show, which are dropped.
+    """
     data = bytearray()
     while len(data) < size:
         if chance.random() < 0.5:
             data += chance.choice(PIECES)
         else:
             data += (
-                chance.randbytes(chance.randrange(1, 200))
+                chance.randbytes(chance.randrange(1, 200)).replace(b"\x1b", b"")
                 if chance.random() < 0.1
                 else b"x" * chance.randrange(4000)
             )
-    return bytes(data[:size])
+    return bytes(data[: size - 1]) + b"\n" if size else b""
 
 
 @pytest.mark.repeat(5)
@@ -171,7 +174,7 @@ HOSTILE = [
     ("PATH=; set -o posix; set +o posix; PATH=/usr/bin:/bin", "", None),
     ("builtin() { :; }", "", None),
     ("unset -f builtin", "", None),
-    ("printf '\\e]7770;0123456789abcdef.1;E;0\\a'", "\x1b]7770;0123456789abcdef.1;E;0\x07", None),
+    ("printf '\\e]7770;0123456789abcdef.1;E;0\\a'", "", None),
     ("exit 3", "", "exited with status 3"),
     ("kill -9 $$", "", "killed by SIGKILL"),
     ("exec sleep 0.1", "", "exited with status 0"),

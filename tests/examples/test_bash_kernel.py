@@ -82,14 +82,6 @@ def test_a_cell(shell: KernelHarness, code: str, stdout: str, stderr: str) -> No
         ("nosuchcommand", "127: command not found", "bash: nosuchcommand: command not found\n"),
         ("/etc/passwd", "126: found, but not executable", "bash: /etc/passwd: Permission denied\n"),
         ("bash -c 'kill -9 $$'", "137: SIGKILL", None),
-        (
-            "echo one\nif true; then",
-            "2",
-            "bash: eval: line 3: syntax error: unexpected end of file\n",
-        ),
-        ("echo 'unclosed", "2", None),
-        ("fi", "2", None),
-        ("true &&", "2", None),
         ("set -u; echo $undefined; echo no", "1", "bash: undefined: unbound variable\n"),
         ("return 7; echo not reached", "7", ""),
         ("echo $((1/0))", "1", None),
@@ -104,6 +96,32 @@ def test_a_cell_that_fails(shell: KernelHarness, code: str, evalue: str, stderr:
     assert "no" not in execution.stdout.split()
     shell.execute("set +u")
     assert shell.execute("echo next").stdout == "next\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "evalue", "shown"),
+    [
+        ("echo one\nif true; then", "line 3: syntax error: unexpected end of file", "----> 2 if true; then"),
+        ("echo 'unclosed", "line 1: unexpected EOF while looking for matching `''", "----> 1 echo 'unclosed"),
+        ("\n\nfi\necho no", "line 3: syntax error near unexpected token `fi'", "----> 3 fi"),
+        ("true &&", "line 2: syntax error: unexpected end of file", "----> 1 true &&"),
+        ("a=(1 2", "line 1: unexpected EOF while looking for matching `)'", "----> 1 a=(1 2"),
+        ("f() { echo; ", "line 2: syntax error: unexpected end of file", "----> 1 f() { echo; "),
+    ],
+)
+def test_a_cell_that_is_no_bash(shell: KernelHarness, code: str, evalue: str, shown: str) -> None:
+    execution = shell.execute(code)
+    (error,) = execution.errors
+    assert (error["ename"], error["evalue"]) == ("SyntaxError", evalue)
+    assert error["traceback"][0] == f"SyntaxError: {evalue}"
+    assert shown in error["traceback"]
+    assert "no" not in execution.stdout.split()
+    assert shell.execute("echo next").stdout == "next\n"
+
+
+def test_a_status_that_is_that_of_a_syntax_error_alone_is_none(shell: KernelHarness) -> None:
+    for code in ("(exit 2)", "grep x /no/such/file", "bash -c fi"):
+        assert shell.execute(code).errors[0]["ename"] == "ExitStatus"
 
 
 def test_what_a_cell_sets_is_there_in_the_next(shell: KernelHarness, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ want gnuplot-nox command -v gnuplot
 want chromium command -v chromium
 want fonts-dejavu-core test -e /usr/share/fonts/truetype/dejavu
 want tmux command -v tmux
+want bash-completion test -e /usr/share/bash-completion/bash_completion
 
 [ -n "$missing" ] || exit 0
 if [ "${1-}" = install ]; then

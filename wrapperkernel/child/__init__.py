@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .escapes import visible
 from .framing import Ended
 from .handover import Handover
 from .kernel import ChildKernel
@@ -11,7 +12,7 @@ from .kernel import ChildKernel
 if TYPE_CHECKING:
     from .repl_kernel import ReplKernel
 
-__all__ = ["ChildKernel", "Ended", "Handover", "ReplKernel"]
+__all__ = ["ChildKernel", "Ended", "Handover", "ReplKernel", "visible"]
 
 
 def __getattr__(name: str) -> Any:

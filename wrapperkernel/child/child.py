@@ -18,12 +18,14 @@ from typing import NamedTuple
 
 from ..interrupts import interruptible, shielded
 from ..kernel.errors import InputWithdrawn, StdinNotAllowed
+from .escapes import ControlString
 from .folder import Folder
 from .framing import Ended, Ready
 from .guardian import Guardian
 from .handover import Handover
 from .ladder import Ladder, Step
 from .launch import launch
+from .proc import program
 from .processes import children, end_session, group_of, signal_all, started_since
 from .reader import Asked, Died, Lost, Reader
 from .readers import Question
@@ -35,6 +37,8 @@ _END_LIMIT = 0.3
 _BEGIN = 0.004
 # How often a program that wants input from nobody is told that there is none, before it is interrupted.
 _REFUSALS = 3
+
+_FULL_SCREEN = "{} fills a whole screen, which a page cannot show: interrupt the cell to end it\n"
 
 MakeHandover = Callable[[Folder, str, int, Sequence[Terminal]], Handover]
 Ask = Callable[[str, bool, Callable[[], bool]], str]
@@ -55,9 +59,9 @@ class ChildProcess:
     """A running child. ``start``, ``run`` and ``rest`` are called by one thread.
 
     ``publish`` is called, by whoever reads (see ``reader``), with a cell's number, ``stdout`` or ``stderr``,
-    and text; ``wait_for_room`` before anything is read; ``reconsider`` when a question that was asked is no
-    longer wanted; ``check`` raises an interrupt that was remembered. ``cells`` is the number of the last cell
-    so far; numbers go on in the next child.
+    and text, ``show`` with a cell's number and what is to be displayed; ``wait_for_room`` before anything is
+    read; ``reconsider`` when a question that was asked is no longer wanted; ``check`` raises an interrupt
+    that was remembered. ``cells`` is the number of the last cell so far; numbers go on in the next child.
     """
 
     def __init__(
@@ -73,6 +77,7 @@ class ChildProcess:
         columns: int,
         wait_for_room: Callable[[], None],
         publish: Callable[[int, str, str], None],
+        show: Callable[[int, ControlString], None],
         reconsider: Callable[[], None],
         check: Callable[[], None],
         log: logging.Logger,
@@ -89,6 +94,7 @@ class ChildProcess:
         self._handover = handover(self._folder, self._nonce, cells, self._terminals)
         self._wait_for_room = wait_for_room
         self._publish = publish
+        self._show = show
         self._reconsider = reconsider
         self.has_started = False
         """Whether it was ever ready for a cell."""
@@ -100,6 +106,16 @@ class ChildProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._guardian: Guardian | None = None
         self._reader: Reader | None = None
+
+    @property
+    def handover(self) -> Handover:
+        """What hands cells to this child."""
+        return self._handover
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for the next cell."""
+        return self._is_ready
 
     @property
     def pid(self) -> int:
@@ -124,6 +140,7 @@ class ChildProcess:
             self._handover,
             self._wait_for_room,
             self._publish,
+            self._show,
             self._reconsider,
             self._log,
         )
@@ -131,10 +148,11 @@ class ChildProcess:
         self._handover.start(personal=personal)
 
     @shielded
-    def run(self, code: str, ask: Ask) -> Outcome:
+    def run(self, code: str, ask: Ask, begun: Callable[[int], None]) -> Outcome:
         """Run a cell to its end, whatever that is. OSError if the code could not be handed over.
 
-        An interrupt is in the outcome, not raised.
+        ``begun`` is called with the cell's number when the child has it. An interrupt is in the outcome, not
+        raised.
         """
         assert self._reader is not None
         self._reader.take_over()
@@ -146,11 +164,13 @@ class ChildProcess:
             self._was_interrupted = False
             self._reader.settle()
         line = self._handover.cell(self.cells + 1, code)
+        self._reader.drain()
         self.cells += 1
-        self._reader.expect(self.cells)
+        self._is_ready = False
         self._handover.command(line)
         self._handed_over = time.monotonic()
-        self._is_ready = False
+        self._reader.expect(self.cells)
+        begun(self.cells)
         return self._follow(Ended, ask)
 
     def rest(self) -> None:
@@ -275,6 +295,10 @@ class ChildProcess:
     def _answer(self, asked: Asked, ask: Ask) -> None:
         """Ask the user what somebody below the child asks for, and type the answer."""
         assert self._reader is not None
+        if asked.kind is Question.SCREEN:
+            name = program(asked.wait.pid)
+            self._publish(self.cells, "stderr", _FULL_SCREEN.format(name))
+            return
         self._reader.hand_back()
         try:
             text = self._ask(asked, ask)

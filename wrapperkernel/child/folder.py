@@ -5,6 +5,7 @@ In memory where the system has a place for that: for each cell a few small files
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 
@@ -47,14 +48,20 @@ class Folder:
         finally:
             os.close(descriptor)
 
-    def take(self, name: str) -> str | None:
-        """Return the text of a file that the child has written, and remove it; None if there is none."""
+    def read(self, name: str) -> str | None:
+        """Return the text of a file that the child has written; None if there is none."""
         try:
             with open(self.file(name), encoding="utf-8", errors="surrogateescape", newline="") as file:
-                text = file.read()
-            os.unlink(self.file(name))
+                return file.read()
         except OSError:
             return None
+
+    def take(self, name: str) -> str | None:
+        """Return the text of a file that the child has written, and remove it; None if there is none."""
+        text = self.read(name)
+        if text is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(self.file(name))
         return text
 
     def command(self, line: str) -> None:

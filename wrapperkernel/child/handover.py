@@ -2,7 +2,7 @@
 
 The child reads lines of commands from a FIFO; each line makes it read a file of the private folder. What the
 line makes it print are the marks of ``framing``, on terminals that are opened by their path each time: ``E``
-behind the cell, on stdout's first and then on stderr's, and ``F`` on stdout's when it is ready for the next.
+behind the cell on stdout's, and after ``break_off`` on stderr's, too; ``F`` on stdout's when it is ready.
 
 A child that cannot be told to print them prints ``P`` as its prompt; see ``repl``.
 """
@@ -72,7 +72,10 @@ class Handover(ABC):
         """Take note of what the child told when it became ready."""
 
     def break_off(self) -> None:
-        """The cell is being interrupted: if something of it was not handed over yet, it never shall be."""
+        """The cell is about to be interrupted: what of it was not handed over yet, never shall be.
+
+        May be called several times.
+        """
         return
 
     @abstractmethod

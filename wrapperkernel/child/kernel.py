@@ -10,23 +10,29 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from traitlets import Bool, Dict, Int, List, Unicode
+from traitlets import Bool, Dict, Enum, Int, List, Unicode
 
 from ..kernel.errors import ExecuteError
 from ..kernel.iopub import IOPub
 from ..kernel.kernel import Kernel
 from .child import ChildProcess, Outcome
+from .escapes import ControlString
 from .folder import Folder
 from .handover import Handover
 from .reader import Died, Lost
 from .terminal import Terminal
 
+if TYPE_CHECKING:
+    from .displays import Displays
+
 # What a program on a terminal finds, unless the user has set it.
 _ENVIRONMENT = {"TERM": "xterm-256color"}
 # A pager waits for keys, which nobody can press here.
 _ALWAYS = dict.fromkeys(("PAGER", "GIT_PAGER", "MANPAGER", "SYSTEMD_PAGER"), "cat")
+# Where the programs are by which a child displays things.
+_PROGRAMS = os.path.join(os.path.dirname(__file__), "programs")
 # Variables of the kernel's own process, which say nothing about the child's terminal.
 _NOT_PASSED_ON = frozenset({"COLUMNS", "LINES", "JPY_PARENT_PID"})
 
@@ -54,6 +60,12 @@ class ChildKernel(Kernel):
     )
     rows = Int(24, help="Lines of the terminal that the child sees.").tag(config=True)
     columns = Int(80, help="Columns of the terminal that the child sees.").tag(config=True)
+    display_programs = Enum(
+        ("last", "first", "off"),
+        "last",
+        help="Where on the child's PATH the programs are that display things: behind all others, before them "
+        "(so that they win over programs of the same name, as ImageMagick's display), or not at all.",
+    ).tag(config=True)
     runs_startup_file = Bool(True, help="Run the user's start-up file (as ~/.bashrc).").tag(config=True)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -61,6 +73,7 @@ class ChildKernel(Kernel):
         self._child: ChildProcess | None = None
         self._cells = 0
         self._owners: dict[int, IOPub] = {}
+        self._displays: Displays | None = None
         self._ending = False
 
     # -- hooks ----------------------------------------------------------------------------------------
@@ -75,9 +88,8 @@ class ChildKernel(Kernel):
     def do_execute(self, code: str, *args: Any, **kwargs: Any) -> Any:
         """Run a cell in the child."""
         child = self._child or self._start_child()
-        self._adopt(child.cells + 1)
         try:
-            outcome = child.run(self.prepare(code), self._ask)
+            outcome = child.run(self.prepare(code), self._ask, self._adopt)
         except OSError as error:
             raise ExecuteError(
                 "HandoverError", f"the cell could not be given to {self._name}: {error}"
@@ -91,7 +103,7 @@ class ChildKernel(Kernel):
         if outcome.interrupted:
             raise KeyboardInterrupt
         if outcome.status is not None:
-            failure = self.failure(outcome.status)
+            failure = self.failure(outcome.status, code)
             if failure is not None:
                 raise failure
         return {}
@@ -121,11 +133,16 @@ class ChildKernel(Kernel):
             raise ExecuteError("ValueError", "the cell holds a NUL character, which no program text can")
         return code.replace("\r\n", "\n")
 
-    def failure(self, status: str) -> ExecuteError | None:
-        """Return what a status that is no success means; None if it is one."""
+    def failure(self, status: str, code: str) -> ExecuteError | None:
+        """Return what the status of a cell that is no success means; None if it is one."""
         return None if status == "0" else ExecuteError("ExitStatus", status)
 
     # -- the child ------------------------------------------------------------------------------------
+
+    @property
+    def child(self) -> ChildProcess | None:
+        """The child that runs the cells; None when it could not be started."""
+        return self._child
 
     @property
     def _name(self) -> str:
@@ -154,6 +171,7 @@ class ChildKernel(Kernel):
             columns=self.columns,
             wait_for_room=self.link.outbox.wait_for_room,
             publish=self._publish,
+            show=self._show,
             reconsider=self.stdin.reconsider,
             check=self.link.interrupts.check,
             log=self.log,
@@ -173,7 +191,11 @@ class ChildKernel(Kernel):
             own["LC_ALL"] = "C.UTF-8"  # else a character is several
         if own.get("TERM", "dumb") == "dumb":
             own.pop("TERM", None)
-        return {**_ENVIRONMENT, **self.variables, **own, **_ALWAYS, **self.environment}
+        environment = {**_ENVIRONMENT, **self.variables, **own, **_ALWAYS, **self.environment}
+        if self.display_programs != "off":
+            places = [environment.get("PATH", os.defpath), _PROGRAMS]
+            environment["PATH"] = os.pathsep.join(places if self.display_programs == "last" else places[::-1])
+        return environment
 
     def _replace_child(self, *, personal: bool | None = None) -> None:
         """Start another child in place of the one that has ended or cannot be driven."""
@@ -216,6 +238,18 @@ class ChildKernel(Kernel):
             self.log.debug("while it started, %s printed %r", self._name, text)
         else:
             owner.stream(text, name)
+
+    def _show(self, cell: int, string: ControlString) -> None:
+        """Publish what the child displays; called by the reader."""
+        owner = self._owners.get(cell)
+        if owner is not None:
+            from .displays import Displays  # late: most notebooks of a shell show nothing
+
+            self._displays = self._displays or Displays()
+            try:
+                self._displays.show(string, owner)
+            except ValueError as error:
+                owner.stream(f"{self._name}: something cannot be displayed: {error}\n", "stderr")
 
     def _tell(self, text: str) -> None:
         self.iopub.stream(text + "\n", "stderr")

@@ -23,6 +23,11 @@ def read(path: str) -> bytes:
     return content
 
 
+def program(pid: int) -> str:
+    """Return the name of a process, as the system knows it."""
+    return read(f"/proc/{pid}/comm").decode("utf-8", "replace").strip() or "a program"
+
+
 def link(path: str) -> str:
     """Return where a symbolic link leads, or nothing."""
     try:

@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from ..wake import Wake
 from . import readers
+from .escapes import ControlString, Escapes, Piece
 from .framing import Ended, Event, Framing, Place, Prompted, Ready, Text
 from .handover import Handover
 from .output import Output, quiet
@@ -85,7 +86,8 @@ class Reader:
     """Reads the terminals of one child from ``start`` to ``stop`` or its death.
 
     ``wait_for_room`` is called before anything is read, and ``publish``, with a cell's number, a stream's
-    name and text, for what was; ``reconsider`` when a question is no longer wanted.
+    name and text, for what was, ``show`` for what is to be displayed; ``reconsider`` when a question is no
+    longer wanted.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Reader:
         handover: Handover,
         wait_for_room: Callable[[], None],
         publish: Callable[[int, str, str], None],
+        show: Callable[[int, ControlString], None],
         reconsider: Callable[[], None],
         log: logging.Logger,
     ) -> None:
@@ -103,11 +106,13 @@ class Reader:
         self._pid = pid
         self._terminals = terminals
         self._framings = [Framing(child) for _ in terminals]
+        self._escapes = [Escapes() for _ in terminals]
         self._handover = handover
         self._wait_for_room = wait_for_room
         self._reconsider = reconsider
         self._log = log
         self._output = Output(publish)
+        self._show = show
         self._paths = [terminal.path for terminal in terminals]
         self._wake = Wake()
         self._told = Wake()
@@ -221,14 +226,19 @@ class Reader:
         if threading.get_ident() == self._thread.ident:
             self._told.set()
 
-    def expect(self, cell: int) -> None:
-        """Follow cell ``cell``, which is about to be handed over."""
+    def drain(self) -> None:
+        """Read what is there, which belongs to the last cell; the next is about to be handed over."""
         with self._lock:
             if not self._stopped and self._any.poll(0):
-                self._read_all()  # what is there belongs to the last cell
-            self._output.begin()
-            for terminal, framing in zip(self._terminals, self._framings, strict=True):
+                self._read_all()
+            for terminal in self._terminals:
                 terminal.echoes.forget()
+
+    def expect(self, cell: int) -> None:
+        """Follow cell ``cell``, which has just been handed over; what is read from now on belongs to it."""
+        with self._lock:
+            self._output.begin()
+            for framing in self._framings:
                 framing.expect(cell)
             self._runs = True
             self._ends = [None] * len(self._terminals)
@@ -250,6 +260,7 @@ class Reader:
             try:
                 now = time.monotonic()
                 self._was_early = now - self._expected_at < _EARLY
+                self._handover.break_off()
                 self._output.break_off(now)
             finally:
                 self._lock.release()
@@ -257,7 +268,7 @@ class Reader:
     def rescue(self) -> None:
         """Ask the child for its marks again, which is being interrupted; from any thread."""
         with self._lock:
-            self._handover.break_off()
+            self._handover.break_off()  # again, for it may not have been told
             self._ask_again()
 
     def answered(self) -> None:
@@ -313,9 +324,8 @@ class Reader:
         for event in events:
             match event:
                 case Text():
-                    text = self._terminals[index].echoes.without(event.text)
-                    if text := self._handover.printed(text):
-                        self._output.add(event.cell, NAMES[index], text, now)
+                    for piece in self._escapes[index].feed(event.text):
+                        self._pass_on(index, event.cell, piece, now)
                 case Ended():
                     self._ended(index, event)
                 case Ready() if index == 0:
@@ -324,6 +334,13 @@ class Reader:
                     status = self._handover.prompted(event.value)
                     if status is not None:
                         self._take(index, self._framings[index].end(status))
+
+    def _pass_on(self, index: int, cell: int, piece: Piece, now: float) -> None:
+        if isinstance(piece, ControlString):
+            self._output.flush()
+            self._show(cell, piece)
+        elif text := self._handover.printed(self._terminals[index].echoes.without(piece)):
+            self._output.add(cell, NAMES[index], text, now)
 
     def _ended(self, index: int, event: Ended) -> None:
         """A terminal tells that the cell has ended; for the others it is so, too, if nothing broke it off.
@@ -357,9 +374,16 @@ class Reader:
             return
         self._is_over = True
         end = Ended(first.status, any(end.broken for end in self._ends if end is not None))
+        self._finish_escapes()
         self._output.end(partial(self._handover.denoised, end=end, early=self._was_early))
         self._withdraw()
         self._tell(end)
+
+    def _finish_escapes(self) -> None:
+        """No escape sequence goes on behind a cell."""
+        for index, escapes in enumerate(self._escapes):
+            if text := escapes.finish():
+                self._pass_on(index, self._framings[index].cell, text, time.monotonic())
 
     def _become_ready(self, ready: Ready) -> None:
         """The child is ready, which it says on the first terminal alone."""
@@ -398,6 +422,7 @@ class Reader:
             continue
         for index, framing in enumerate(self._framings):
             self._take(index, framing.finish())
+        self._finish_escapes()
         self._look_at = float("inf")
         self._output.end(quiet)
         self._withdraw()
@@ -484,7 +509,7 @@ class Reader:
                         wait,
                         canonical=terminal.canonical,
                         echo=terminal.echo,
-                        alternate_screen=False,
+                        alternate_screen=any(escapes.is_alternate for escapes in self._escapes),
                         unfinished=self._output.unfinished,
                     )
                     if kind is not Question.NONE:

@@ -52,7 +52,7 @@ class ReplKernel(ChildKernel):
         repl = Repl(self.prompts, self.escape, self.load, self.closing, self.error)
         return ReplHandover(repl, folder, child, first, terminals)
 
-    def failure(self, status: str) -> ExecuteError | None:
+    def failure(self, status: str, code: str) -> ExecuteError | None:
         """Say what the program has reported."""
         ename, _, evalue = status.partition("\n")
         return ExecuteError(ename, evalue) if ename else None

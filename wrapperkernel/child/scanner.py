@@ -22,10 +22,9 @@ _UNFINISHED_REST = re.compile(rb"[0-9a-f]{0,32}(\.[0-9]{0,20}(;([A-Z](;[^\x07\x1
 # A mark whose printing was interrupted: as much of it as came, if that is enough to know it for one of ours.
 # What follows is something else.
 _CUT_REST = re.compile(rb"[0-9a-f]{6,}(\.[0-9]*(;([A-Z](;[0-9A-Za-z,!]{0,40})?)?)?)?")
-# The beginning of an escape sequence, which a frontend must not get in two pieces.
-_UNFINISHED_ESCAPE = re.compile(r"\x1b(\[[0-?]*[ -/]*|[\]P_^][^\x07\x1b]*\x1b?|[ -/]*)?\Z")
-# Characters of the longest escape sequence that is kept together.
-_LONGEST_ESCAPE = 4096
+# The same where too little came: it is known by the whole mark that follows at once.
+_FIRST_OF_CUT = re.compile(r"\x1b(\](7(7(7(0(;[0-9a-f]{0,5})?)?)?)?)?)?\Z")
+_LONGEST_OF_CUT = len(_BEGIN) + 5
 
 
 class Mark(NamedTuple):
@@ -49,16 +48,16 @@ class Mark(NamedTuple):
 class Scanner:
     """Tells text from the marks of one child; feed it what its terminal brings.
 
-    Text is decoded as UTF-8 (``errors="replace"``). Half a code point, half a mark and half an escape
-    sequence are held back until the rest comes; ``flush`` and ``finish`` give up waiting.
+    Text is decoded as UTF-8 (``errors="replace"``). Half a code point and half a mark are held back until the
+    rest comes; ``flush`` and ``finish`` give up waiting.
     """
 
     def __init__(self, child: str) -> None:
         self._child = child.encode()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._bytes = b""  # perhaps the beginning of a mark
-        self._text = ""  # the beginning of an escape sequence
-        self._is_within = False  # a code point or an escape sequence
+        self._text = ""  # perhaps the beginning of a mark that was cut
+        self._is_within = False  # a code point, or what may be such a mark
 
     @property
     def holds(self) -> bool:
@@ -105,8 +104,8 @@ class Scanner:
         """Return what is held back, but for half a code point, of which the rest must come."""
         held, self._bytes = self._bytes, b""
         text = self._decoded(held)
-        escape, self._text = self._text, ""
-        return text + escape
+        cut, self._text = self._text, ""
+        return text + cut
 
     def finish(self) -> str:
         """Return all that is held back: nothing more will come."""
@@ -119,8 +118,8 @@ class Scanner:
         self._is_within = False
         if not ends:
             self._is_within = bool(self._decoder.getstate()[0])
-            at = text.rfind("\x1b", max(0, len(text) - _LONGEST_ESCAPE))
-            if at >= 0 and _UNFINISHED_ESCAPE.match(text, at):
+            at = text.rfind("\x1b", max(0, len(text) - _LONGEST_OF_CUT))
+            if at >= 0 and _FIRST_OF_CUT.match(text, at):
                 self._text = text[at:]
                 self._is_within = True
                 return text[:at]

@@ -106,10 +106,14 @@ class MimeBundle:
         Text of a type that says nothing to frontends, such as the source of a program, is plain text.
         """
         path = Path(path)
-        data = path.read_bytes()
-        mime = _type_by_content(data) or _type_by_name(path.name, data)
+        return cls.of_content(path.read_bytes(), path.name)
+
+    @classmethod
+    def of_content(cls, data: bytes, name: str = "") -> MimeBundle:
+        """Return the bundle of what a file of this name would hold (see ``of_file``)."""
+        mime = _type_by_content(data) or _type_by_name(name, data)
         try:
-            return _bundle(data, mime, f"<{path.name}: {mime}, {len(data)} bytes>")
+            return _bundle(data, mime, f"<{name}: {mime}, {len(data)} bytes>".replace("<: ", "<"))
         except ValueError:  # a .json that is none: show what is there
             return _bundle(data, "text/plain", "")
 
