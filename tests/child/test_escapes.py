@@ -64,6 +64,7 @@ def test_what_frontends_show_or_ignore_is_left(text: str) -> None:
         "\x1b[>0;276;0c",
         "\x1b[6n",
         "\x1b[c",
+        "\x1b[23;0;0t",
     ],
 )
 def test_what_a_page_would_print_is_dropped(sequence: str) -> None:
@@ -132,6 +133,26 @@ def test_the_alternate_screen_is_not_shown(mode: str) -> None:
     assert list(escapes.feed("more")) == []
     assert list(escapes.feed(f"\x1b[H\x1b[?{mode}lbehind")) == ["behind"]
     assert not escapes.is_alternate
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\x1b[?1049h", True),
+        ("\x1b[5;1H", True),
+        ("\x1b[24;80f", True),
+        ("\x1b[H\x1b[2J", False),
+        ("\x1b[1;1H", False),
+        ("\x1b[2K\x1b[3A\r", False),
+        ("\x1b[?2004h", False),
+    ],
+)
+def test_who_draws_a_whole_screen(text: str, expected: bool) -> None:
+    escapes = Escapes()
+    list(escapes.feed(text))
+    assert escapes.draws_screen is expected
+    escapes.finish()
+    assert not escapes.draws_screen
 
 
 def test_a_program_that_ended_without_leaving_the_alternate_screen_leaves_nothing() -> None:

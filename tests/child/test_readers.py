@@ -58,14 +58,14 @@ class Session:
         [found] = eventually(self.waits)
         return found
 
-    def question(self, wait: Wait, *, alternate_screen: bool = False, unfinished: bool = False) -> Question:
+    def question(self, wait: Wait, *, full_screen: bool = False, unfinished: bool = False) -> Question:
         [terminal] = wait.terminals
         modes = termios.tcgetattr(self.masters[self.terminals.index(terminal)])[3]
         return classify(
             wait,
             canonical=bool(modes & termios.ICANON),
             echo=bool(modes & termios.ECHO),
-            alternate_screen=alternate_screen,
+            full_screen=full_screen,
             unfinished=unfinished,
         )
 
@@ -558,7 +558,7 @@ ON, OFF = True, False
 def test_the_modes_tell_what_is_asked(
     wait: Wait, canonical: bool, echo: bool, screen: bool, question: Question, unfinished: bool
 ) -> None:
-    asked = classify(wait, canonical=canonical, echo=echo, alternate_screen=screen, unfinished=unfinished)
+    asked = classify(wait, canonical=canonical, echo=echo, full_screen=screen, unfinished=unfinished)
     assert asked is question
 
 
@@ -572,7 +572,7 @@ def test_a_wait_among_others_asks_only_behind_an_unfinished_line(
 ) -> None:
     wait = waiting(call, alone=False)
     for unfinished, expected in ((True, question), (False, Question.NONE)):
-        asked = classify(wait, canonical=canonical, echo=echo, alternate_screen=False, unfinished=unfinished)
+        asked = classify(wait, canonical=canonical, echo=echo, full_screen=False, unfinished=unfinished)
         assert asked is expected
 
 
@@ -582,7 +582,7 @@ def test_where_nobody_waits_nobody_asks(modes: int) -> None:
         None,
         canonical=bool(modes & 1),
         echo=bool(modes & 2),
-        alternate_screen=bool(modes & 4),
+        full_screen=bool(modes & 4),
         unfinished=bool(modes & 8),
     )
     assert asked is Question.NONE

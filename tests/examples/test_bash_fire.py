@@ -16,6 +16,7 @@ import pytest
 from bashes import bash, begin
 
 from wrapperkernel.testing import KernelClient, KernelProcess
+from wrapperkernel.testing.signer import Message
 
 pytestmark = pytest.mark.usefixtures("no_leaks")
 
@@ -252,6 +253,34 @@ def test_a_background_job_outlives_an_interrupt() -> None:
         client.execute("sleep 600 & job=$!")
         begin_and_interrupt(kernel, client)
         assert client.execute("kill -0 $job && echo lives; kill $job").stdout == "lives\n"
+
+
+SCREEN = """
+import os, signal, sys, termios, tty
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+tty.setraw(0)
+os.write(1, sys.argv[1].encode().decode("unicode_escape").encode())
+while True:
+    os.read(0, 1)
+"""
+
+
+@pytest.mark.parametrize("drawing", [r"\x1b[?1049hdrawn", r"\x1b[2J\x1b[12;30H"])
+def test_a_full_screen_program_is_named_and_can_be_interrupted(drawing: str, tmp_path: Path) -> None:
+    (tmp_path / "screen.py").write_text(SCREEN)
+    with bash(cwd=tmp_path) as (kernel, client):
+        client.execute("kept=1")
+        cell = client.execute_request(f"python3 screen.py '{drawing}'; echo the rest", allow_stdin=True)
+
+        def tells(message: Message) -> bool:
+            return "python3 fills a whole screen" in message["content"].get("text", "")
+
+        client.iopub_until(cell, tells, "the message")
+        kernel.interrupt()
+        assert client.reply(cell)["content"]["ename"] == "KeyboardInterrupt"
+        text = [message["content"].get("text", "") for message in client.iopub_until_idle(cell)]
+        assert "the rest" not in "".join(text)
+        assert client.execute("echo $kept; stty -a | grep -o ' icanon'").stdout == "1\n icanon\n"
 
 
 def begin_and_interrupt(kernel: KernelProcess, client: KernelClient) -> None:

@@ -25,9 +25,8 @@ from .guardian import Guardian
 from .handover import Handover
 from .ladder import Ladder, Step
 from .launch import launch
-from .proc import program
 from .processes import children, end_session, group_of, signal_all, started_since
-from .reader import Asked, Died, Lost, Reader
+from .reader import Asked, Died, FullScreen, Lost, Reader
 from .readers import Question
 from .terminal import Terminal
 
@@ -218,6 +217,8 @@ class ChildProcess:
                     self._reader.turn()
                 elif isinstance(news, Asked):
                     self._answer(news, ask)
+                elif isinstance(news, FullScreen):
+                    self._publish(self.cells, "stderr", _FULL_SCREEN.format(news.program))
             except KeyboardInterrupt:
                 ladder = self._climb(ladder)
             except StdinNotAllowed:
@@ -274,6 +275,8 @@ class ChildProcess:
                 if ladder.steps == 1:
                     self._reader.rescue()
             case Step.TERMINATE:
+                self._reader.break_off()
+                signal_all([self.pid], signal.SIGINT)  # so that it does not go on with the rest of the cell
                 signal_all(started_since(self.pid, self._before), signal.SIGTERM)
             case Step.KILL:
                 signal_all(started_since(self.pid, self._before), signal.SIGKILL)
@@ -295,10 +298,6 @@ class ChildProcess:
     def _answer(self, asked: Asked, ask: Ask) -> None:
         """Ask the user what somebody below the child asks for, and type the answer."""
         assert self._reader is not None
-        if asked.kind is Question.SCREEN:
-            name = program(asked.wait.pid)
-            self._publish(self.cells, "stderr", _FULL_SCREEN.format(name))
-            return
         self._reader.hand_back()
         try:
             text = self._ask(asked, ask)

@@ -27,8 +27,11 @@ _DISPLAYED = re.compile(r"\x1b(\](7771;|1337;(File=|MultipartFile=|FilePart=|Fil
 _NOT_IN_DISPLAYED = re.compile(r"[^!-~\r\n]")
 _NOT_IN_OTHERS = re.compile(r"[\x00-\x1f\x7f]")
 _ALTERNATE_SCREENS = frozenset({"47", "1047", "1049"})
-# Questions to the terminal, which nobody answers.
-_QUERIES = frozenset("cn")
+# Questions to the terminal, which nobody answers, and what is done to its window.
+_OTHERS = frozenset("cnt")
+# To place the cursor elsewhere than at the beginning of the screen, where it is put when that is cleared.
+_PLACES = frozenset("Hf")
+_HOME = re.compile("[01]?(;[01]?)?")
 
 
 class ControlString(NamedTuple):
@@ -53,7 +56,13 @@ class Escapes:
         self._parts: list[str] = []
         self._size = 0
         self.is_alternate = False
-        """Whether the alternate screen is on, which full-screen programs use."""
+        """Whether the alternate screen is on, whose text is dropped."""
+        self._has_addressed = False
+
+    @property
+    def draws_screen(self) -> bool:
+        """Whether a full-screen program is at work: on the alternate screen, or anywhere on this one."""
+        return self.is_alternate or self._has_addressed
 
     def feed(self, text: str) -> Iterator[Piece]:
         """Yield text and what is to be displayed, in order; no empty text."""
@@ -79,7 +88,7 @@ class Escapes:
         held = "" if self._kind or self.is_alternate else self._held
         self._held = self._kind = ""
         self._parts.clear()
-        self.is_alternate = False
+        self.is_alternate = self._has_addressed = False
         return held
 
     def _sorted(self, text: str) -> Iterator[Piece]:
@@ -122,7 +131,9 @@ class Escapes:
             if _ALTERNATE_SCREENS.intersection(parameters[1:].split(";")):
                 self.is_alternate = final == "h"
             return True
-        return parameters[:1] in ("?", "<", "=", ">") or final in _QUERIES
+        if final in _PLACES and not _HOME.fullmatch(parameters):
+            self._has_addressed = True
+        return parameters[:1] in ("?", "<", "=", ">") or final in _OTHERS
 
     def _string(self, text: str, at: int) -> Generator[Piece, None, int]:
         """Sort a control string from its beginning."""

@@ -25,11 +25,14 @@ from .escapes import ControlString, Escapes, Piece
 from .framing import Ended, Event, Framing, Place, Prompted, Ready, Text
 from .handover import Handover
 from .output import Output, quiet
+from .proc import program
 from .processes import end_session
 from .readers import Question, Wait
 from .terminal import Terminal
 
 NAMES = ("stdout", "stderr")
+# Seconds for which a program may draw a screen before the user is told.
+_SCREEN_PATIENCE = 0.2
 # Seconds without output before the first look at who waits for what, and between the looks after it.
 _FIRST_LOOK = 0.05
 _LOOKS = (0.02, 0.04, 0.08, 0.16, 0.25)
@@ -67,6 +70,12 @@ class Asked:
         self.wanted = True
 
 
+class FullScreen(NamedTuple):
+    """A program draws a whole screen."""
+
+    program: str
+
+
 class Died(NamedTuple):
     """The child has ended; ``status`` is an exit status, or a negative signal."""
 
@@ -79,7 +88,7 @@ class Lost(NamedTuple):
     reason: str
 
 
-News = Ended | Ready | Died | Lost | Asked
+News = Ended | Ready | Died | Lost | Asked | FullScreen
 
 
 class Reader:
@@ -122,6 +131,8 @@ class Reader:
         self._steps = 0
         self._ends: list[Ended | None] = []  # as the terminals have told
         self._is_over = False  # and the main thread has been told
+        self._has_told_screen = False
+        self._screen_since = float("inf")
         self._expected_at = 0.0
         self._was_early = False
         self._rescues = 0
@@ -242,7 +253,8 @@ class Reader:
                 framing.expect(cell)
             self._runs = True
             self._ends = [None] * len(self._terminals)
-            self._is_over = False
+            self._is_over = self._has_told_screen = False
+            self._screen_since = float("inf")
             self._rescues = self._idle_looks = 0
             self._expected_at = time.monotonic()
             self._look_soon(self._expected_at)
@@ -397,8 +409,16 @@ class Reader:
             self._image = readers.image(self._pid)
         self._tell(ready)
 
+    def _draws_screen(self) -> bool:
+        return any(escapes.draws_screen for escapes in self._escapes)
+
     def _attend(self, now: float) -> None:
         """Pass on what was held for long enough; look after the child when that is due."""
+        if self._runs and not self._has_told_screen and self._draws_screen():
+            self._screen_since = min(self._screen_since, now)
+            if now >= self._screen_since + _SCREEN_PATIENCE:
+                self._has_told_screen = True
+                self._tell(FullScreen(program(self._terminals[0].foreground)))
         if now >= self._look_at:
             self._look(now)
         if now >= self._output.due:
@@ -494,6 +514,8 @@ class Reader:
         if again is None or again[0] != found[0]:
             return
         wait, kind, terminal = again
+        if kind is Question.SCREEN:
+            return
         if wait.pid == self._pid and self._is_replaced():
             self._tell(Lost("another program has taken its place"))
             self._look_at = float("inf")
@@ -509,7 +531,7 @@ class Reader:
                         wait,
                         canonical=terminal.canonical,
                         echo=terminal.echo,
-                        alternate_screen=any(escapes.is_alternate for escapes in self._escapes),
+                        full_screen=self._draws_screen(),
                         unfinished=self._output.unfinished,
                     )
                     if kind is not Question.NONE:

@@ -40,15 +40,15 @@ class Question(Enum):
 
 
 def classify(
-    wait: Wait | None, *, canonical: bool, echo: bool, alternate_screen: bool, unfinished: bool
+    wait: Wait | None, *, canonical: bool, echo: bool, full_screen: bool, unfinished: bool
 ) -> Question:
     """Tell what a waiting thread asks for, by the modes of the terminal that it reads.
 
-    `alternate_screen`: that screen is on. `unfinished`: the last line of output has no newline yet.
+    `full_screen`: a program draws a whole one. `unfinished`: the last line of output has no newline yet.
     """
     if wait is None:
         return Question.NONE
-    if not canonical and alternate_screen:
+    if not canonical and full_screen:
         return Question.SCREEN
     editor = not canonical and not echo
     if not (wait.alone or unfinished or editor):  # a server, say, that would also notice a line from us
