@@ -17,6 +17,9 @@ _TOO_EARLY = (
     "delimited by end-of-file",
 )
 _ERROR = re.compile(r"^\S+: line (\d+): ((?:syntax error|unexpected EOF).*)$", re.MULTILINE)
+# The end of a line behind which a block goes on.
+_OPENS = re.compile(r"(?:\b(?:then|do|else|in)|[{(]|\))\s*$")
+_INDENT = "    "
 # Lines of the code that are shown before and behind the one with an error.
 _AROUND = 2
 
@@ -29,6 +32,13 @@ def completeness(code: str, program: Sequence[str]) -> str:
     """
     parsed = _parsed(code, program)
     return "unknown" if parsed is None else judge(code, *parsed)
+
+
+def indent(code: str) -> str:
+    """Return what the line behind an incomplete text should begin with."""
+    last = code.rstrip("\n").rpartition("\n")[2]
+    own = last[: len(last) - len(last.lstrip())]
+    return own + _INDENT if _OPENS.search(last) else own
 
 
 class BashSyntaxError(NamedTuple):

@@ -11,7 +11,7 @@ from wrapperkernel import ExecuteError
 from wrapperkernel._version import __version__
 from wrapperkernel.child import ChildKernel
 
-from .completeness import completeness, syntax_error
+from .completeness import completeness, indent, syntax_error
 from .handover import BashHandover
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class BashKernel(ChildKernel):
 
     def do_is_complete(self, code: str, *args: Any, **kwargs: Any) -> Any:
         """Have bash's parser say whether the code is whole, also while a cell runs."""
-        return {"status": completeness(code, self.program)}
+        status = completeness(code, self.program)
+        return {"status": status, "indent": indent(code)} if status == "incomplete" else {"status": status}
 
     def failure(self, status: str, code: str) -> Any:
         """Make an error of a status other than 0, which a shell has for a reason."""

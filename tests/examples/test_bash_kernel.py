@@ -124,6 +124,54 @@ def test_a_status_that_is_that_of_a_syntax_error_alone_is_none(shell: KernelHarn
         assert shell.execute(code).errors[0]["ename"] == "ExitStatus"
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "indent"),
+    [
+        ("echo a", "complete", None),
+        ("if true; then", "incomplete", "    "),
+        ("if true; then\n    for i in 1 2; do", "incomplete", "        "),
+        ("if true; then\n    echo a", "incomplete", "    "),
+        ("f() {", "incomplete", "    "),
+        ("case x in", "incomplete", "    "),
+        ("echo 'a", "incomplete", ""),
+        ("echo a \\", "incomplete", ""),
+        ("cat <<E", "incomplete", ""),
+        ("fi", "invalid", None),
+    ],
+)
+def test_is_complete(shell: KernelHarness, code: str, status: str, indent: str | None) -> None:
+    content = shell.is_complete(code).content
+    assert (content["status"], content.get("indent")) == (status, indent)
+
+
+def test_stderr_can_be_merged_in_order() -> None:
+    with KernelHarness(BashKernel, answers=["Ada"], runs_startup_file=False, merges_stderr=True) as harness:
+        code = "for i in 1 2 3; do echo out $i; echo err $i >&2; done"
+        execution = harness.execute(code)
+        assert execution.stdout == "".join(f"out {i}\nerr {i}\n" for i in (1, 2, 3))
+        assert execution.stderr == ""
+        assert harness.execute("nosuchcommand").stdout == "bash: nosuchcommand: command not found\n"
+        assert harness.execute("read -p 'Name? ' x; echo $x").stdout == "Ada\n"
+
+
+def test_output_can_be_limited(tmp_path: Path) -> None:
+    environment = {"TMPDIR": str(tmp_path)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path))
+        patch.setattr("tempfile.tempdir", None)
+        with KernelHarness(
+            BashKernel, runs_startup_file=False, output_limit=0.01, environment=environment
+        ) as harness:
+            assert harness.execute("seq 1000").stdout == "".join(f"{i}\n" for i in range(1, 1001))
+            execution = harness.execute("seq 10000; echo last >&2")
+            whole = "".join(f"{i}\n" for i in range(1, 10001))
+            (path,) = tmp_path.glob("output-*.txt")
+            said = f"\n[output truncated after 0.01 MB; the whole of it is in {path}]\n"
+            assert execution.stdout == whole[:10_000] + said
+            assert sorted(path.read_text().splitlines()) == sorted([*whole.splitlines(), "last"])
+            assert harness.execute("echo next").stdout == "next\n"
+
+
 def test_what_a_cell_sets_is_there_in_the_next(shell: KernelHarness, tmp_path: Path) -> None:
     for code in (
         f"cd '{tmp_path}'",

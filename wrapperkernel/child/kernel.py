@@ -12,7 +12,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from traitlets import Bool, Dict, Enum, Int, List, Unicode
+from traitlets import Bool, Dict, Enum, Float, Int, List, Unicode
 
 from ..kernel.errors import ExecuteError
 from ..kernel.iopub import IOPub
@@ -25,6 +25,7 @@ from .reader import Died, Lost
 from .terminal import Terminal
 
 if TYPE_CHECKING:
+    from .cap import Cap
     from .displays import Displays
 
 # What a program on a terminal finds, unless the user has set it.
@@ -60,6 +61,15 @@ class ChildKernel(Kernel):
     )
     rows = Int(24, help="Lines of the terminal that the child sees.").tag(config=True)
     columns = Int(80, help="Columns of the terminal that the child sees.").tag(config=True)
+    merges_stderr = Bool(
+        False,
+        help="Whether stderr is shown with stdout, in exact order; else it is a stream of its own.",
+    ).tag(config=True)
+    output_limit = Float(
+        0,
+        help="Megabytes (millions of characters) of output that one cell may show; if there is more, "
+        "all of it is in a file. 0: no limit.",
+    ).tag(config=True)
     display_programs = Enum(
         ("last", "first", "off"),
         "last",
@@ -73,6 +83,7 @@ class ChildKernel(Kernel):
         self._child: ChildProcess | None = None
         self._cells = 0
         self._owners: dict[int, IOPub] = {}
+        self._caps: dict[int, Cap] = {}
         self._displays: Displays | None = None
         self._ending = False
 
@@ -113,11 +124,15 @@ class ChildKernel(Kernel):
         self._ending = True
         if self._child is not None:
             self._child.end()
+        for cap in self._caps.values():
+            cap.close()
 
     def come_to_rest(self) -> None:
         """Let the child be read between cells; not before the reply, which that would hold up."""
         if self._child is not None:
             self._child.rest()
+        for cap in self._caps.values():
+            cap.flush()
 
     # -- what a language says -------------------------------------------------------------------------
 
@@ -164,7 +179,7 @@ class ChildKernel(Kernel):
             self.make_handover,
             self.program,
             cells=self._cells,
-            terminals=self.terminals,
+            terminals=1 if self.merges_stderr else self.terminals,
             directory=self.directory or None,
             environment=environment,
             rows=self.rows,
@@ -230,14 +245,28 @@ class ChildKernel(Kernel):
         if request is not None:
             self._owners.pop(cell - 2, None)
             self._owners[cell] = self.iopub.under(request)
+            if self.output_limit > 0:
+                self._limit_output(cell)
 
     def _publish(self, cell: int, name: str, text: str) -> None:
         """Publish what the child printed; called by the reader."""
         owner = self._owners.get(cell)
         if owner is None:
             self.log.debug("while it started, %s printed %r", self._name, text)
-        else:
+            return
+        cap = self._caps.get(cell)
+        if cap is not None:
+            text = cap.shown(text)
+        if text:
             owner.stream(text, name)
+
+    def _limit_output(self, cell: int) -> None:
+        from .cap import Cap  # late: few limit it
+
+        old = self._caps.pop(cell - 2, None)
+        if old is not None:
+            old.close()
+        self._caps[cell] = Cap(int(self.output_limit * 1e6))
 
     def _show(self, cell: int, string: ControlString) -> None:
         """Publish what the child displays; called by the reader."""
