@@ -31,6 +31,11 @@ OFFLINE = [
     "--disable-sync",
 ]
 
+ONE_EMPTY_BOX = """() => {
+    const boxes = [...document.querySelectorAll(".jp-Stdin-input")];
+    return boxes.length === 1 && boxes[0].value === "";
+}"""
+
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="the Debian package chromium is not installed")
 
 
@@ -215,4 +220,72 @@ def test_bash_in_the_page(lab: Lab, browser: Any) -> None:
         fresh = notebook.run('echo "<$x>"')
         notebook.until_done(fresh, 1)
         assert notebook.output(fresh) == "<>"
+        notebook.until_nothing_spins()
+
+
+def test_bash_shows_pictures_progress_and_help(lab: Lab, browser: Any) -> None:
+    with Notebook(lab, browser, "bash-shows", "bash") as notebook:
+        page = notebook.page
+        sixel = notebook.run(
+            r"""printf '\eP0;1q"1;1;60;30'"""
+            "; for i in 1 2 3 4 5; do printf '#1;2;90;10;10#1!60~-'; done; "
+            r"""printf '\e\\'"""
+        )
+        notebook.until_done(sixel, 1)
+        image = sixel.locator(".jp-OutputArea-output img")
+        image.wait_for()
+        assert image.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [60, 30]
+
+        html = notebook.run(
+            "echo '<b id=bold>bold</b>' | displayHTML; echo 1 | display --id n; echo 2 | display --update n"
+        )
+        notebook.until_done(html, 2)
+        html.locator("b", has_text="bold").wait_for()
+        assert notebook.output(html).split() == ["bold", "2"]
+
+        bar = notebook.run("for i in 0 1 2 3; do progress $i 3; done")
+        notebook.until_done(bar, 3)
+        assert notebook.output(bar) == f"100% [{'#' * 40}] 3/3"
+
+        python = notebook.run("python3 -i")
+        for line in ("x = 6 * 7", "print('is', x)", "exit()"):
+            page.wait_for_function(ONE_EMPTY_BOX)  # the last one may still be there
+            python.locator(".jp-Stdin-input").fill(line)
+            python.locator(".jp-Stdin-input").press("Enter")
+        notebook.until_done(python, 4)
+        assert notebook.output(python).count("is 42") == 1
+
+        job = notebook.run("(sleep 1; echo late) & echo early")
+        notebook.until_done(job, 5)
+        job.locator(".jp-OutputArea-output", has_text="late").wait_for()
+
+        notebook.type("unal")
+        page.keyboard.press("Tab")
+        page.locator(".jp-Completer-item", has_text="unalias").wait_for()
+        page.keyboard.press("Enter")
+        cell = page.locator(".jp-Notebook .jp-CodeCell").last
+        cell.locator(".cm-content", has_text="unalias").wait_for()
+        page.keyboard.press("Shift+Tab")
+        tooltip = page.locator(".jp-Tooltip")
+        tooltip.wait_for()
+        assert "unalias: builtin" in tooltip.inner_text()
+        notebook.shot("tooltip")
+        page.keyboard.press("Escape")
+        page.keyboard.press("End")
+        notebook.until_done(notebook.run(" -a"), 6)
+
+        busy = notebook.run("my_variable_one=1; my_variable_two=2; sleep 600")
+        notebook.until_kernel_is("busy")
+        notebook.type("echo $BASH_VERS")
+        page.keyboard.press("Tab")
+        items = page.locator(".jp-Completer-item")
+        items.first.wait_for()
+        assert [name.split()[1:] for name in items.all_inner_texts()] == [
+            ["BASH_VERSINFO", "variable"],
+            ["BASH_VERSION", "variable"],
+        ]
+        notebook.shot("completion-while-busy")
+        page.keyboard.press("Escape")
+        notebook.press("Interrupt the kernel")
+        notebook.until_done(busy, 7)
         notebook.until_nothing_spins()
