@@ -11,7 +11,6 @@ from wrapperkernel import ExecuteError
 from wrapperkernel._version import __version__
 from wrapperkernel.child import ChildKernel
 
-from .completeness import completeness, indent, syntax_error
 from .handover import BashHandover
 
 if TYPE_CHECKING:
@@ -62,15 +61,21 @@ class BashKernel(ChildKernel):
 
     def do_is_complete(self, code: str, *args: Any, **kwargs: Any) -> Any:
         """Have bash's parser say whether the code is whole, also while a cell runs."""
+        from .completeness import completeness, indent  # late: the first cell need not wait for it
+
         status = completeness(code, self.program)
         return {"status": status, "indent": indent(code)} if status == "incomplete" else {"status": status}
 
     def failure(self, status: str, code: str) -> Any:
         """Make an error of a status other than 0, which a shell has for a reason."""
+        if status in _SYNTAX:
+            from .completeness import syntax_error
+
+            error = syntax_error(code, self.program)
+            if error is not None:
+                return ExecuteError("SyntaxError", str(error), error.shown_in(code))
         if status == "0" or not self.fails_on_status:
             return None
-        if status in _SYNTAX and (error := syntax_error(code, self.program)) is not None:
-            return ExecuteError("SyntaxError", str(error), error.shown_in(code))
         meaning = _meaning(int(status))
         return ExecuteError("ExitStatus", f"{status}: {meaning}" if meaning else status)
 

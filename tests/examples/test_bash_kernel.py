@@ -144,6 +144,13 @@ def test_is_complete(shell: KernelHarness, code: str, status: str, indent: str |
     assert (content["status"], content.get("indent")) == (status, indent)
 
 
+def test_a_failing_command_need_not_stop_a_notebook() -> None:
+    with KernelHarness(BashKernel, runs_startup_file=False, fails_on_status=False) as harness:
+        assert harness.execute("false").status == "ok"
+        assert harness.execute("echo $?").stdout == "1\n"
+        assert harness.execute("fi").errors[0]["ename"] == "SyntaxError"
+
+
 def test_stderr_can_be_merged_in_order() -> None:
     with KernelHarness(BashKernel, answers=["Ada"], runs_startup_file=False, merges_stderr=True) as harness:
         code = "for i in 1 2 3; do echo out $i; echo err $i >&2; done"
