@@ -163,13 +163,15 @@ class ChildProcess:
             self._was_interrupted = False
             self._reader.settle()
         line = self._handover.cell(self.cells + 1, code)
-        self._reader.drain()
         self.cells += 1
         self._is_ready = False
-        self._handover.command(line)
+
+        def command() -> None:
+            self._handover.command(line)
+            begun(self.cells)
+
+        self._reader.hand_over(self.cells, command)
         self._handed_over = time.monotonic()
-        self._reader.expect(self.cells)
-        begun(self.cells)
         return self._follow(Ended, ask)
 
     def rest(self) -> None:

@@ -156,7 +156,7 @@ class Reader:
 
     def start(self, cell: int) -> None:
         """Start reading; ``cell`` is the child's own starting."""
-        self.expect(cell)
+        self._expect(cell)
         self._thread.start()
 
     def stop(self) -> None:
@@ -237,27 +237,31 @@ class Reader:
         if threading.get_ident() == self._thread.ident:
             self._told.set()
 
-    def drain(self) -> None:
-        """Read what is there, which belongs to the last cell; the next is about to be handed over."""
+    def hand_over(self, cell: int, command: Callable[[], None]) -> None:
+        """Give the child cell ``cell``, by ``command``; what is read behind that belongs to it.
+
+        The child is at work already while the rest is done; but nobody reads in between.
+        """
         with self._lock:
             if not self._stopped and self._any.poll(0):
-                self._read_all()
+                self._read_all()  # what is there belongs to the last cell
             for terminal in self._terminals:
                 terminal.echoes.forget()
+            command()
+            self._expect(cell)
 
-    def expect(self, cell: int) -> None:
-        """Follow cell ``cell``, which has just been handed over; what is read from now on belongs to it."""
-        with self._lock:
-            self._output.begin()
-            for framing in self._framings:
-                framing.expect(cell)
-            self._runs = True
-            self._ends = [None] * len(self._terminals)
-            self._is_over = self._has_told_screen = False
-            self._screen_since = float("inf")
-            self._rescues = self._idle_looks = 0
-            self._expected_at = time.monotonic()
-            self._look_soon(self._expected_at)
+    def _expect(self, cell: int) -> None:
+        """Follow cell ``cell`` from now on. The caller holds the lock."""
+        self._output.begin()
+        for framing in self._framings:
+            framing.expect(cell)
+        self._runs = True
+        self._ends = [None] * len(self._terminals)
+        self._is_over = self._has_told_screen = False
+        self._screen_since = float("inf")
+        self._rescues = self._idle_looks = 0
+        self._expected_at = time.monotonic()
+        self._look_soon(self._expected_at)
 
     def settle(self) -> None:
         """Wait, shortly, until a child that was interrupted has said all that it says to that."""
