@@ -162,16 +162,17 @@ class ChildProcess:
         if self._was_interrupted:
             self._was_interrupted = False
             self._reader.settle()
-        line = self._handover.cell(self.cells + 1, code)
-        self.cells += 1
-        self._is_ready = False
+        number = self.cells + 1
+        line = self._handover.cell(number, code)
 
         def command() -> None:
             self._handover.command(line)
-            begun(self.cells)
+            begun(number)
 
-        self._reader.hand_over(self.cells, command)
+        self._reader.hand_over(number, command)
         self._handed_over = time.monotonic()
+        self.cells = number
+        self._is_ready = False
         return self._follow(Ended, ask)
 
     def rest(self) -> None:
