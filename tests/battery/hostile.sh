@@ -56,8 +56,8 @@ cell=1 code=2 status=3; echo $cell $code $status; unset cell code status
 f() { local -r q=1; echo $q; }; f; unset -f f
 ## kill with no signal
 kill -0 $$ && echo alive
-## a stopped and continued job
-sleep 0.1 & kill -STOP $!; kill -CONT $!; wait $!; echo $?
+## a status is told by a job
+(exit 5) & wait $!; echo $?
 ## closed standard input
 cat <&-; echo $?
 ## reading at the end of input

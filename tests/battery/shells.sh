@@ -45,11 +45,11 @@ sleep 0.05 & wait $!; echo done $?
 ## the status of a background job
 (exit 3) & wait $!; echo $?
 ## output of a background job
-{ echo from job; } & wait
+{ echo from job; } & wait $!
 ## kill a job
 sleep 100 & kill $!; wait $! 2> /dev/null; echo $?
-## wait -n
-sleep 0.01 & wait -n; echo $?
+## a job in a subshell
+(sleep 0.01 & wait; echo $?)
 ## jobs in a subshell
 (jobs | wc -l)
 ## disown
