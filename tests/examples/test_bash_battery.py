@@ -119,7 +119,10 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Done]:
 
 @contextlib.contextmanager
 def session(folder: Path) -> Iterator[KernelHarness]:
-    with KernelHarness(BashKernel, runs_startup_file=False, directory=str(folder)) as harness:
+    environment = {"HISTFILE": "/dev/null"}  # else there is what other tests have left in theirs
+    with KernelHarness(
+        BashKernel, runs_startup_file=False, directory=str(folder), environment=environment
+    ) as harness:
         yield harness
 
 
