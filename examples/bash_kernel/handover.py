@@ -171,7 +171,7 @@ class BashHandover(Handover):
             self.folder.command(self._remember() + "\n")
             until = time.monotonic() + _REMEMBERING
             while not self._snapshot().endswith(_WHOLE) and time.monotonic() < until:
-                time.sleep(0.001)
+                time.sleep(0.001)  # a mark would be read by another thread, maybe amid the next cell's
         snapshot = self._snapshot()
         if snapshot.endswith(_WHOLE):
             self._pause = max(_PAUSE, len(snapshot) / 1e6 * _PAUSE_PER_MEGABYTE)

@@ -141,6 +141,7 @@ def test_while_a_cell_runs() -> None:
         assert client.reply(running)["content"]["status"] == "error"
 
 
+# An optional package of Debian; CI installs it (tests/tools/packages.sh), where a skipped test is a failure.
 @pytest.mark.skipif(
     not os.path.isdir("/usr/share/bash-completion"), reason="bash-completion is not installed"
 )

@@ -15,6 +15,7 @@ from .message import Buffer
 try:
     from _operator import _compare_digest as compare_digest  # all that the module hmac offers of it
 except ImportError:
+    # The same function by its public name, which mypy takes for a second one.
     from hmac import compare_digest  # type: ignore[no-redef]
 
 # hashlib and hmac load OpenSSL: an eighth of an idle kernel's memory, and 3 ms of its start. So they are
@@ -99,9 +100,10 @@ def _own_sha256() -> _Hash | None:
     """Return CPython's own SHA-256, None in another Python."""
     for module in "_sha2", "_sha256":  # since Python 3.12, and before
         try:
-            return import_module(module).sha256  # type: ignore[no-any-return]
+            own: _Hash = import_module(module).sha256
         except ImportError:
-            pass
+            continue
+        return own
     return None
 
 
